@@ -1,0 +1,83 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.Testing;
+
+/// <summary>The simple twin of the shared-memory maps: one dictionary per map, one thread. Counts the writes.</summary>
+public sealed class DictionaryLbMaps : LbMaps
+{
+    public override DictionaryMap<ServiceKey, ServiceEntry> Services { get; } = new("services");
+
+    public override DictionaryMap<uint, BackendEntry> Backends { get; } = new("backends");
+
+    public override DictionaryMap<uint, ReverseNatEntry> ReverseNat { get; } = new("reverse_nat");
+
+    public override DictionaryMap<ServingKey, byte> Serving { get; } = new("serving");
+
+    public override DictionaryMap<EligibleKey, byte> Eligible { get; } = new("eligible");
+
+    public override DictionaryMap<uint, ServicePortEntry> ServicePorts { get; } = new("service_ports");
+
+    public override DictionaryMap<uint, string> ServiceNames { get; } = new("service_names");
+
+    public override DictionaryMap<IpPrefix, NetworkFlags> Networks { get; } = new("networks");
+
+    public override DictionaryMap<uint, NodeEntry> Node { get; } = new("node");
+
+    public override NetworkFlags Classify(IpAddr address) =>
+        Networks.Entries().Where(e => e.Key.Contains(address)).Aggregate(NetworkFlags.None, (flags, e) => flags | e.Value);
+
+    public override void Dispose()
+    {
+    }
+}
+
+/// <summary>An <see cref="ILbMap{TKey, TEntry}"/> over a dictionary.</summary>
+public sealed class DictionaryMap<TKey, TEntry>(string name, int capacity = int.MaxValue) : ILbMap<TKey, TEntry>
+    where TKey : notnull
+{
+    private readonly Dictionary<TKey, TEntry> _entries = [];
+
+    public string Name => name;
+
+    public int Count => _entries.Count;
+
+    public int Capacity => capacity;
+
+    /// <summary>Updates and deletes that changed something.</summary>
+    public int Writes { get; private set; }
+
+    public bool TryLookup(in TKey key, out TEntry entry) => _entries.TryGetValue(key, out entry!);
+
+    public MapResult Update(in TKey key, in TEntry entry)
+    {
+        if (_entries.TryGetValue(key, out TEntry? old))
+        {
+            if (EqualityComparer<TEntry>.Default.Equals(old, entry))
+            {
+                return MapResult.Unchanged;
+            }
+        }
+        else if (_entries.Count >= capacity)
+        {
+            return MapResult.Full;
+        }
+
+        _entries[key] = entry;
+        Writes++;
+        return MapResult.Ok;
+    }
+
+    public MapResult Delete(in TKey key)
+    {
+        if (!_entries.Remove(key))
+        {
+            return MapResult.Unchanged;
+        }
+
+        Writes++;
+        return MapResult.Ok;
+    }
+
+    public IEnumerable<KeyValuePair<TKey, TEntry>> Entries() => _entries;
+}
