@@ -37,8 +37,9 @@ public sealed partial class LayeringTests
 
     [Fact]
     public void The_dataplane_references_no_package_and_no_framework_but_the_base_library() =>
-        Assert.Empty(ProjectFile("ClusterLb.Dataplane").Descendants()
-            .Where(e => e.Name.LocalName is "PackageReference" or "FrameworkReference"));
+        Assert.DoesNotContain(
+            ProjectFile("ClusterLb.Dataplane").Descendants(),
+            e => e.Name.LocalName is "PackageReference" or "FrameworkReference");
 
     [Fact]
     public void Folders_of_the_dataplane_depend_only_leftwards()
