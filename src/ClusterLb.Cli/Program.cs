@@ -1,1 +1,5 @@
-return 0;
+using System.CommandLine;
+using ClusterLb.Cli.Commands;
+
+var root = new RootCommand("ClusterLb: Kubernetes service load balancing in user space.") { LabCommand.Create() };
+return await root.Parse(args).InvokeAsync();

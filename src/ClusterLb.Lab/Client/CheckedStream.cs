@@ -1,0 +1,177 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Net.Sockets;
+using ClusterLb.Lab.Echo;
+
+namespace ClusterLb.Lab.Client;
+
+/// <summary>A long-lived connection that asks and checks the answer every few milliseconds, to see any interruption.</summary>
+/// <remarks>Start it, do something to the cluster, then <see cref="StopAsync"/> and look at the longest gap.</remarks>
+public sealed class CheckedStream : IAsyncDisposable
+{
+    private const int BlockBytes = 512;
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan DatagramPatience = TimeSpan.FromMilliseconds(250);
+
+    private readonly CancellationTokenSource _stop = new();
+    private readonly TimeSpan _patience;
+    private readonly bool _udp;
+    private readonly long _started = Stopwatch.GetTimestamp();
+    private Task _running = Task.CompletedTask;
+    private EchoAnswer _answer = EchoGreeting.None.Answer;
+    private string _failure = "";
+    private long _exchanges;
+    private long _bytes;
+    private long _lost;
+    private double _longestGapMs;
+
+    private CheckedStream(bool udp, TimeSpan patience)
+    {
+        _udp = udp;
+        _patience = patience;
+    }
+
+    /// <summary>Questions answered so far.</summary>
+    public long Exchanges => Volatile.Read(ref _exchanges);
+
+    /// <summary>Connects and begins; returns after the first answer.</summary>
+    /// <param name="target">The echo port of a pod or service.</param>
+    /// <param name="udp">Datagrams from one port instead of a TCP connection.</param>
+    /// <param name="patience">How long TCP may stay silent before the stream gives up.</param>
+    public static async Task<CheckedStream> StartAsync(TrafficTarget target, bool udp, TimeSpan patience)
+    {
+        var stream = new CheckedStream(udp, patience);
+        Socket socket;
+        using (var limit = new CancellationTokenSource(patience))
+        {
+            socket = udp ? await target.ConnectUdpAsync(limit.Token) : await target.ConnectTcpAsync(limit.Token);
+            if (!udp)
+            {
+                stream._answer = (await EchoGreeting.ReadAsync(socket, limit.Token)).Answer;
+            }
+        }
+
+        var first = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        stream._running = Task.Run(() => stream.RunAsync(socket, first));
+        await first.Task;
+        return stream;
+    }
+
+    /// <summary>Waits until this many more questions were answered, or the stream has failed.</summary>
+    public async Task WaitForMoreAsync(int exchanges)
+    {
+        long goal = Exchanges + exchanges;
+        while (Exchanges < goal && !_running.IsCompleted)
+        {
+            await Task.Delay(Pause);
+        }
+    }
+
+    /// <summary>Ends it and tells how it went.</summary>
+    public async Task<StreamReport> StopAsync()
+    {
+        await _stop.CancelAsync();
+        await _running;
+        return new StreamReport(
+            _answer.Pod, _answer.Client, _bytes, _exchanges, Math.Round(_longestGapMs, 1), _lost,
+            Stopwatch.GetElapsedTime(_started).TotalMilliseconds, _failure);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        _stop.Dispose();
+    }
+
+    private async Task RunAsync(Socket socket, TaskCompletionSource first)
+    {
+        using (socket)
+        {
+            var pattern = new Pattern(seed: 9);
+            byte[] question = new byte[BlockBytes];
+            byte[] answer = new byte[BlockBytes + 1024];
+            long last = Stopwatch.GetTimestamp();
+            for (long number = 0; !_stop.IsCancellationRequested && _failure.Length == 0; number++)
+            {
+                // The number makes every question different, so that a late answer is not taken for the next one's.
+                pattern.Fill(question, number);
+                BinaryPrimitives.WriteInt64BigEndian(question, number);
+                bool answered = await ExchangeAsync(socket, question, answer);
+                if (answered)
+                {
+                    _bytes += BlockBytes;
+                    _exchanges++;
+                    _longestGapMs = Math.Max(_longestGapMs, Stopwatch.GetElapsedTime(last).TotalMilliseconds);
+                    last = Stopwatch.GetTimestamp();
+                }
+
+                first.TrySetResult();
+                await Task.Delay(Pause);
+            }
+
+            // A stream that is interrupted when it is stopped must not look fine.
+            _longestGapMs = Math.Max(_longestGapMs, Stopwatch.GetElapsedTime(last).TotalMilliseconds);
+            first.TrySetResult();
+        }
+    }
+
+    private async Task<bool> ExchangeAsync(Socket socket, byte[] question, byte[] answer)
+    {
+        using var limit = new CancellationTokenSource(_udp ? DatagramPatience : _patience);
+        try
+        {
+            await socket.SendAsync(question, limit.Token);
+            return _udp ? await ReadDatagramAsync(socket, question, answer, limit.Token) : await ReadBlockAsync(socket, question, answer, limit.Token);
+        }
+        catch (SocketException e) when (_udp)
+        {
+            _lost++; // refused or unreachable for the moment: the next datagram may find a backend
+            _ = e;
+            return false;
+        }
+        catch (SocketException e)
+        {
+            _failure = Connector.Name(e.SocketErrorCode);
+            return false;
+        }
+        catch (OperationCanceledException)
+        {
+            _lost += _udp ? 1 : 0;
+            _failure = _udp ? "" : $"silent for {_patience.TotalSeconds:0.#} s";
+            return false;
+        }
+    }
+
+    private async Task<bool> ReadBlockAsync(Socket socket, byte[] question, byte[] answer, CancellationToken cancel)
+    {
+        for (int length = 0; length < BlockBytes;)
+        {
+            int read = await socket.ReceiveAsync(answer.AsMemory(length, BlockBytes - length), cancel);
+            if (read == 0)
+            {
+                _failure = "closed by the server";
+                return false;
+            }
+
+            length += read;
+        }
+
+        _failure = question.AsSpan().SequenceEqual(answer.AsSpan(0, BlockBytes)) ? "" : "wrong bytes";
+        return _failure.Length == 0;
+    }
+
+    private async Task<bool> ReadDatagramAsync(Socket socket, byte[] question, byte[] answer, CancellationToken cancel)
+    {
+        while (true)
+        {
+            int length = await socket.ReceiveAsync(answer, cancel);
+            int line = answer.AsSpan(0, length).IndexOf((byte)'\n') + 1;
+            if (answer.AsSpan(line, length - line).SequenceEqual(question))
+            {
+                _answer = Connector.Parse(answer.AsSpan(0, line));
+                return true;
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace ClusterLb.Lab.Stage;
+
+/// <summary>The agent of one node of the lab, and its dataplane.</summary>
+public sealed class AgentProcess
+{
+    private const int HealthPort = 10256; // kube-proxy's
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
+
+    private readonly IReadOnlyList<string> _program;
+    private readonly string _manifests;
+
+    internal AgentProcess(LabNode node, NetworkNamespace ns, IReadOnlyList<string> program, string folder, string manifests)
+    {
+        Node = node;
+        Namespace = ns;
+        Folder = folder;
+        _program = program;
+        _manifests = manifests;
+    }
+
+    /// <summary>The node it serves.</summary>
+    public LabNode Node { get; }
+
+    /// <summary>The node's network namespace.</summary>
+    public NetworkNamespace Namespace { get; }
+
+    /// <summary>Where its configuration, log and state directory are.</summary>
+    public string Folder { get; }
+
+    /// <summary>What `--state-dir` takes.</summary>
+    public string StateDirectory => Path.Combine(Folder, "state");
+
+    /// <summary>What `--config` takes.</summary>
+    public string ConfigFile => Path.Combine(Folder, "config.yaml");
+
+    /// <summary>What the agent and, through it, the dataplane say.</summary>
+    public string LogFile => Path.Combine(Folder, "agent.log");
+
+    /// <summary>The agent's process id, or 0 if none runs.</summary>
+    public int ProcessId => Find("agent");
+
+    /// <summary>The dataplane's process id, or 0 if none runs.</summary>
+    public int DataplaneProcessId => Find("dataplane");
+
+    /// <summary>Starts an agent in the node's namespace; its standard streams are the log and /dev/null.</summary>
+    public void Start()
+    {
+        string[] command = [.. _program, "agent", "--config", ConfigFile, "--state-dir", StateDirectory, "--manifests", _manifests];
+        BackgroundProcess.Start(Namespace, LogFile, command);
+    }
+
+    /// <summary>Kills the agent and nothing else, as the kernel's out-of-memory killer would.</summary>
+    public void Kill() => Signal(ProcessId, LabInterop.SigKill);
+
+    /// <summary>Asks the agent to end.</summary>
+    public void Terminate() => Signal(ProcessId, LabInterop.SigTerm);
+
+    /// <summary>Kills the dataplane and nothing else.</summary>
+    public void KillDataplane() => Signal(DataplaneProcessId, LabInterop.SigKill);
+
+    /// <summary>True if /healthz answers 200: the first sync is complete and the dataplane's heart beats.</summary>
+    public async Task<bool> IsHealthyAsync(CancellationToken cancel = default)
+    {
+        try
+        {
+            using var handler = new SocketsHttpHandler { ConnectCallback = ConnectAsync };
+            using var http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(2) };
+            using HttpResponseMessage answer = await http.GetAsync(new Uri($"http://127.0.0.1:{HealthPort}/healthz"), cancel);
+            return answer.StatusCode == HttpStatusCode.OK;
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
+        {
+            cancel.ThrowIfCancellationRequested();
+            return false;
+        }
+    }
+
+    /// <summary>Waits until <see cref="IsHealthyAsync"/>.</summary>
+    /// <exception cref="LabException">It ended, or the time is over; the message has the end of its log.</exception>
+    public async Task WaitUntilHealthyAsync(TimeSpan patience, CancellationToken cancel = default)
+    {
+        long started = Stopwatch.GetTimestamp();
+        while (!await IsHealthyAsync(cancel))
+        {
+            TimeSpan waited = Stopwatch.GetElapsedTime(started);
+            bool ended = waited > TimeSpan.FromSeconds(1) && ProcessId == 0;
+            if (ended || waited > patience)
+            {
+                throw new LabException(
+                    $"The agent of {Node.Name} {(ended ? "ended" : $"is not healthy after {patience.TotalSeconds:0.#} s")}. " +
+                    $"The end of {LogFile}:\n{LogTail(30)}");
+            }
+
+            await Task.Delay(Poll, cancel);
+        }
+    }
+
+    /// <summary>The last lines of its log.</summary>
+    public string LogTail(int lines) =>
+        File.Exists(LogFile) ? string.Join('\n', File.ReadAllLines(LogFile).TakeLast(lines)) : "(no log)";
+
+    /// <summary>Writes the configuration file of this agent.</summary>
+    internal void WriteConfig(int mtu)
+    {
+        Directory.CreateDirectory(Folder);
+        File.WriteAllText(ConfigFile,
+            $"""
+            apiVersion: kubeproxy.config.k8s.io/v1alpha1
+            kind: KubeProxyConfiguration
+            hostnameOverride: {Node.Name}
+            clusterCIDR: "{LabTopology.PodCidr4},{LabTopology.PodCidr6}"
+            detectLocalMode: ClusterCIDR
+            ---
+            apiVersion: clusterlb.io/v1alpha1
+            kind: ClusterLbConfiguration
+            serviceCIDRs: ["{LabTopology.ServiceCidr4}", "{LabTopology.ServiceCidr6}"]
+            tun:
+              mtu: {mtu}
+
+            """);
+    }
+
+    private int Find(string verb)
+    {
+        if (!Namespace.Exists)
+        {
+            return 0;
+        }
+
+        // Among the processes of this node only; the verb tells the agent from the dataplane it started.
+        return NamespaceProcesses.All()[Namespace.Identity()].FirstOrDefault(pid => HasArgument(pid, verb));
+    }
+
+    private static bool HasArgument(int pid, string argument)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{pid.ToString(CultureInfo.InvariantCulture)}/cmdline").Split('\0').Contains(argument);
+        }
+        catch (IOException)
+        {
+            return false; // it has just ended
+        }
+    }
+
+    private void Signal(int process, int signal)
+    {
+        if (process == 0 || LabInterop.Signal(process, signal) < 0)
+        {
+            throw new LabException($"There is no such process on {Node.Name} to send a signal to. The end of its log:\n{LogTail(10)}");
+        }
+    }
+
+    private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancel)
+    {
+        Socket socket = Namespace.OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancel);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}

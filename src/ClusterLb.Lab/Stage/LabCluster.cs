@@ -1,0 +1,236 @@
+using System.Diagnostics;
+
+namespace ClusterLb.Lab.Stage;
+
+/// <summary>
+/// A cluster in network namespaces of this machine: two nodes, a switch, an external client, pods with echo servers, an
+/// agent on each node. No Kubernetes; its objects are manifests in a folder.
+/// </summary>
+/// <remarks>Not thread-safe. Needs root. Several labs with different names do not disturb each other.</remarks>
+public sealed class LabCluster : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private LabCluster(LabState state, LabTopology topology)
+    {
+        State = state;
+        Topology = topology;
+        Manifests = new ManifestFolder(Path.Combine(Folder, "manifests"));
+        Agents = [.. topology.Nodes.Select(n => new AgentProcess(
+            n, Namespace(n.Name), state.Program, Path.Combine(Folder, n.Name), Manifests.Path))];
+    }
+
+    /// <summary>Where the folders of all labs are: in memory, because the agents' maps are in them.</summary>
+    public static string Root => "/dev/shm/clusterlb-lab";
+
+    /// <summary>What it consists of.</summary>
+    public LabTopology Topology { get; }
+
+    /// <summary>The objects that the agents see.</summary>
+    public ManifestFolder Manifests { get; }
+
+    /// <summary>One per node; they run only in a lab with agents.</summary>
+    public IReadOnlyList<AgentProcess> Agents { get; }
+
+    /// <summary>Its name.</summary>
+    public string Name => State.Name;
+
+    /// <summary>How clusterlb is started.</summary>
+    public IReadOnlyList<string> Program => State.Program;
+
+    /// <summary>Where its manifests, configurations, logs and state directories are.</summary>
+    public string Folder => FolderOf(Name);
+
+    internal LabState State { get; }
+
+    internal string StateFile => Path.Combine(Folder, "lab.json");
+
+    internal string ReadyFile => Path.Combine(Folder, "pods.ready");
+
+    /// <summary>Sets a lab up; one of the same name, and those whose owner is gone, are taken down first.</summary>
+    /// <param name="options">How it shall be.</param>
+    /// <param name="say">Called with a line for each step.</param>
+    /// <param name="cancel">Checked between the steps; what was set up is taken down again.</param>
+    /// <exception cref="LabException">Something is missing or failed; nothing is left behind.</exception>
+    public static async Task<LabCluster> UpAsync(LabOptions options, Action<string> say, CancellationToken cancel = default)
+    {
+        string[] problems = [.. options.Problems(), .. Tool.Missing()];
+        if (problems.Length > 0)
+        {
+            throw new LabException(string.Join('\n', problems));
+        }
+
+        foreach (string unwanted in Names().Where(n => LabState.Read(Path.Combine(FolderOf(n), "lab.json")) is { IsWanted: false }))
+        {
+            say($"taking down lab '{unwanted}', which was left behind");
+            Down(unwanted);
+        }
+
+        Down(options.Name);
+        int self = Environment.ProcessId;
+        var state = new LabState(options.Name, options.Mtu, options.WithAgents, options.Program, self, LabState.StartTime(self));
+        var lab = new LabCluster(state, options.Topology);
+        try
+        {
+            Directory.CreateDirectory(lab.Folder);
+            state.Write(lab.StateFile);
+            await lab.BuildAsync(say, cancel);
+            if (!options.EndsWithThisProcess)
+            {
+                // Until here this process owned it, so that a kill in the middle leaves nothing.
+                (state with { OwnerProcess = 0, OwnerStarted = "" }).Write(lab.StateFile);
+            }
+
+            return lab;
+        }
+        catch
+        {
+            Down(options.Name);
+            throw;
+        }
+    }
+
+    /// <summary>A lab that is up already.</summary>
+    /// <exception cref="LabException">There is none of that name.</exception>
+    public static LabCluster Open(string name) =>
+        LabState.Read(Path.Combine(FolderOf(name), "lab.json")) is { } state
+            ? new LabCluster(state, LabTopology.Default)
+            : throw new LabException($"There is no lab '{name}'. 'clusterlb lab up' makes one.");
+
+    /// <summary>The names of all labs that have a folder.</summary>
+    public static IReadOnlyList<string> Names() =>
+        Directory.Exists(Root) ? [.. Directory.EnumerateDirectories(Root).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)] : [];
+
+    /// <summary>Takes a lab down: its processes, namespaces and folder. Nothing happens if there is none.</summary>
+    /// <returns>False if there was nothing.</returns>
+    public static bool Down(string name)
+    {
+        IReadOnlyList<NetworkNamespace> namespaces = NetworkNamespace.WithPrefix(name + "-");
+        bool found = namespaces.Count > 0 || Directory.Exists(FolderOf(name));
+        NamespaceProcesses.Kill(namespaces);
+        if (namespaces.Count > 0)
+        {
+            Tool.Run("ip", ["-batch", "-"], string.Concat(namespaces.Select(n => $"netns del {n.Name}\n")));
+        }
+
+        if (Directory.Exists(FolderOf(name)))
+        {
+            Directory.Delete(FolderOf(name), recursive: true);
+        }
+
+        if (Directory.Exists(Root) && !Directory.EnumerateFileSystemEntries(Root).Any())
+        {
+            Directory.Delete(Root);
+        }
+
+        return found;
+    }
+
+    /// <summary>The network namespace of a node, a pod (a host-network pod's is its node's), the client or the switch.</summary>
+    /// <exception cref="LabException">The lab has nothing of that name.</exception>
+    public NetworkNamespace Namespace(string member)
+    {
+        string? own = member is LabTopology.ClientName or LabTopology.SwitchName || Topology.Nodes.Any(n => n.Name == member)
+            ? member
+            : Topology.Pods.FirstOrDefault(p => p.Name == member) is { } pod
+                ? pod.HostNetwork ? pod.Node.Name : pod.Name
+                : null;
+        return own is not null
+            ? new NetworkNamespace($"{Name}-{own}")
+            : throw new LabException(
+                $"The lab has no '{member}'. It has: " +
+                string.Join(", ", Topology.Nodes.Select(n => n.Name).Concat(Topology.Pods.Select(p => p.Name)))
+                + $", {LabTopology.ClientName}, {LabTopology.SwitchName}.");
+    }
+
+    /// <summary>The agent of a node.</summary>
+    /// <exception cref="LabException">The lab has no such node.</exception>
+    public AgentProcess Agent(string node) =>
+        Agents.FirstOrDefault(a => a.Node.Name == node) ?? throw new LabException($"The lab has no node '{node}'.");
+
+    /// <summary>Packets that a node sent to a service address by its default route instead of through ClusterLb.</summary>
+    public long LeakedPackets()
+    {
+        string counters = Tool.Run("nsenter",
+            [$"--net={Namespace(LabTopology.SwitchName).Path}", "nft", "list", "counter", "inet", "watch", "leaked"]);
+        string[] words = counters.Split((char[])[' ', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries);
+        return long.Parse(words[Array.IndexOf(words, "packets") + 1], System.Globalization.CultureInfo.InvariantCulture);
+    }
+
+    /// <summary>How it is now.</summary>
+    public async Task<LabStatus> StatusAsync(CancellationToken cancel = default)
+    {
+        ILookup<string, int> processes = NamespaceProcesses.All();
+        var members = new List<LabMember>();
+        foreach (AgentProcess agent in Agents)
+        {
+            LabMember member = Member(agent.Node.Name, "node", "", [$"{agent.Node.Ipv4}", $"{agent.Node.Ipv6}"], processes);
+            bool asksHealth = State.WithAgents && member.State == "up";
+            members.Add(asksHealth
+                ? member with { State = await agent.IsHealthyAsync(cancel) ? "healthy" : "unhealthy" }
+                : member);
+        }
+
+        members.AddRange(Topology.Pods.Select(p => Member(p.Name, "pod", p.Node.Name, [$"{p.Ipv4}", $"{p.Ipv6}"], processes)));
+        members.Add(Member(LabTopology.ClientName, "client", "",
+            [$"{LabTopology.ClientIpv4}", $"{LabTopology.ClientIpv6}"], processes));
+        members.Add(Member(LabTopology.SwitchName, "switch", "",
+            [$"{LabTopology.NodeGateway4}", $"{LabTopology.NodeGateway6}"], processes));
+        return new LabStatus(Name, State.Mtu, Folder, members);
+    }
+
+    /// <summary>Takes it down.</summary>
+    public void Dispose() => Down(Name);
+
+    private static string FolderOf(string name) => Path.Combine(Root, name);
+
+    private LabMember Member(string name, string kind, string node, string[] addresses, ILookup<string, int> processes)
+    {
+        NetworkNamespace ns = Namespace(name);
+        return ns.Exists
+            ? new LabMember(name, kind, node, ns.Name, addresses, [.. processes[ns.Identity()]], "up")
+            : new LabMember(name, kind, node, ns.Name, addresses, [], "missing");
+    }
+
+    private async Task BuildAsync(Action<string> say, CancellationToken cancel)
+    {
+        new NetworkBuilder(Topology, State.Mtu, Namespace).Build();
+        say($"network: {Topology.Nodes.Count} nodes, {Topology.Pods.Count} pods, a switch and an external client; MTU {State.Mtu}");
+        cancel.ThrowIfCancellationRequested();
+
+        Manifests.WriteAll(Topology);
+        BackgroundProcess.Start(
+            Namespace(LabTopology.SwitchName), Path.Combine(Folder, "pods.log"), [.. Program, "lab", "echo", "--lab", Name]);
+        if (State.WithAgents)
+        {
+            foreach (AgentProcess agent in Agents)
+            {
+                agent.WriteConfig(State.Mtu);
+                agent.Start();
+            }
+        }
+
+        await WaitForPodsAsync(cancel);
+        say($"echo servers: HTTP on {LabPod.HttpPort}, TCP and UDP on {LabPod.EchoPort}");
+        if (State.WithAgents)
+        {
+            await Task.WhenAll(Agents.Select(a => a.WaitUntilHealthyAsync(Patience, cancel)));
+            say($"agents: healthy on {string.Join(" and ", Agents.Select(a => a.Node.Name))}");
+        }
+    }
+
+    private async Task WaitForPodsAsync(CancellationToken cancel)
+    {
+        long started = Stopwatch.GetTimestamp();
+        while (!File.Exists(ReadyFile))
+        {
+            if (Stopwatch.GetElapsedTime(started) > Patience)
+            {
+                throw new LabException(
+                    $"The echo servers do not start: {File.ReadAllText(Path.Combine(Folder, "pods.log")).Trim()}");
+            }
+
+            await Task.Delay(10, cancel);
+        }
+    }
+}

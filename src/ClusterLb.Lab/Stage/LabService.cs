@@ -1,0 +1,24 @@
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.Lab.Stage;
+
+/// <summary>A ClusterIP service of the lab, dual stack, in Kubernetes' namespace "default".</summary>
+/// <param name="Name">Name of the Service object.</param>
+/// <param name="Index">From 1; the last part of its addresses.</param>
+/// <param name="Ports">At least one.</param>
+/// <param name="Backends">Its endpoints; may be empty.</param>
+public sealed record LabService(
+    string Name, int Index, IReadOnlyList<LabServicePort> Ports, IReadOnlyList<LabPod> Backends)
+{
+    /// <summary>Its IPv4 ClusterIP.</summary>
+    public IpAddr Ipv4 => IpAddr.Parse($"10.96.0.{Index}");
+
+    /// <summary>Its IPv6 ClusterIP.</summary>
+    public IpAddr Ipv6 => IpAddr.Parse($"fd10:96::{Index:x}");
+
+    /// <summary>Endpoints that are listed as not ready.</summary>
+    public IReadOnlyList<LabPod> NotReady { get; init; } = [];
+
+    /// <summary>The ClusterIP of a family.</summary>
+    public IpAddr ClusterIp(bool ipv6) => ipv6 ? Ipv6 : Ipv4;
+}

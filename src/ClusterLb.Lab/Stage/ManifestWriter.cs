@@ -1,0 +1,134 @@
+using System.Text;
+
+namespace ClusterLb.Lab.Stage;
+
+/// <summary>The objects that the Kubernetes API would hold for the lab's cluster, as YAML.</summary>
+public static class ManifestWriter
+{
+    private const int EndpointsPerSlice = 2; // so that "web" has several slices, as large services do
+
+    /// <summary>A Node object per node.</summary>
+    public static string Nodes(LabTopology topology)
+    {
+        var yaml = new StringBuilder();
+        foreach (LabNode node in topology.Nodes)
+        {
+            yaml.Append(
+                $"""
+                apiVersion: v1
+                kind: Node
+                metadata:
+                  name: {node.Name}
+                  uid: uid-{node.Name}
+                  labels:
+                    kubernetes.io/hostname: {node.Name}
+                    topology.kubernetes.io/zone: zone-{node.Index}
+                spec:
+                  podCIDR: {node.PodCidr4}
+                  podCIDRs: ["{node.PodCidr4}", "{node.PodCidr6}"]
+                status:
+                  addresses:
+                    - type: InternalIP
+                      address: {node.Ipv4}
+                    - type: InternalIP
+                      address: "{node.Ipv6}"
+                    - type: Hostname
+                      address: {node.Name}
+                ---
+
+                """);
+        }
+
+        return yaml.ToString();
+    }
+
+    /// <summary>A Service object and its EndpointSlices: per family, two endpoints in each.</summary>
+    public static string Service(LabService service)
+    {
+        var yaml = new StringBuilder();
+        yaml.Append(
+            $"""
+            apiVersion: v1
+            kind: Service
+            metadata:
+              name: {service.Name}
+              namespace: default
+              uid: uid-service-{service.Name}
+            spec:
+              type: ClusterIP
+              clusterIP: {service.Ipv4}
+              clusterIPs: ["{service.Ipv4}", "{service.Ipv6}"]
+              ipFamilies: [IPv4, IPv6]
+              ipFamilyPolicy: RequireDualStack
+              selector:
+                app: {service.Name}
+              ports:
+
+            """);
+        foreach (LabServicePort port in service.Ports)
+        {
+            yaml.Append(
+                $"""
+                    - name: {port.Name}
+                      port: {port.Port}
+                      protocol: {port.Protocol}
+                      targetPort: {port.TargetPort}
+
+                """);
+        }
+
+        foreach (bool ipv6 in (bool[])[false, true])
+        {
+            int number = 1;
+            foreach (LabPod[] pods in service.Backends.Chunk(EndpointsPerSlice).DefaultIfEmpty([]))
+            {
+                AppendSlice(yaml, service, pods, ipv6, number++);
+            }
+        }
+
+        return yaml.ToString();
+    }
+
+    private static void AppendSlice(StringBuilder yaml, LabService service, LabPod[] pods, bool ipv6, int number)
+    {
+        yaml.Append(
+            $"""
+            ---
+            apiVersion: discovery.k8s.io/v1
+            kind: EndpointSlice
+            metadata:
+              name: {service.Name}-{(ipv6 ? "v6" : "v4")}-{number}
+              namespace: default
+              uid: uid-slice-{service.Name}-{(ipv6 ? "v6" : "v4")}-{number}
+              labels:
+                kubernetes.io/service-name: {service.Name}
+            addressType: {(ipv6 ? "IPv6" : "IPv4")}
+            ports:
+
+            """);
+        foreach (LabServicePort port in service.Ports)
+        {
+            yaml.Append(
+                $"""
+                  - name: {port.Name}
+                    port: {port.TargetPort}
+                    protocol: {port.Protocol}
+
+                """);
+        }
+
+        yaml.Append(pods.Length == 0 ? "endpoints: []\n" : "endpoints:\n");
+        foreach (LabPod pod in pods)
+        {
+            string ready = service.NotReady.Contains(pod) ? "false" : "true";
+            yaml.Append(
+                $$"""
+                  - addresses: ["{{(ipv6 ? pod.Ipv6 : pod.Ipv4)}}"]
+                    conditions: {ready: {{ready}}, serving: {{ready}}, terminating: false}
+                    nodeName: {{pod.Node.Name}}
+                    targetRef: {kind: Pod, namespace: default, name: {{pod.Name}}}
+
+                """);
+        }
+    }
+}
