@@ -77,6 +77,20 @@ public sealed partial class MapFile : IDisposable
         return file;
     }
 
+    /// <summary>What a file holds that is read by pread and never mapped: its writer is not trusted not to truncate it.</summary>
+    /// <param name="handle">Open for reading.</param>
+    /// <param name="path">For the message.</param>
+    /// <param name="expected">Its sizes may be any, its layout must be this one.</param>
+    /// <exception cref="MapFileException">The file is not one of that layout.</exception>
+    public static MapFileSpec ReadSpec(SafeFileHandle handle, string path, MapFileSpec expected)
+    {
+        string? problem = Problem(handle, expected.Name, out MapHeader header);
+        MapFileSpec spec = header.ToSpec();
+        return problem is null && spec.HasLayoutOf(expected)
+            ? spec
+            : throw new MapFileException($"Cannot read '{path}': {problem ?? $"its layout {spec.LayoutVersion} is not known"}.");
+    }
+
     /// <summary>A number that this file never hands out again, from 1: ids and revisions come from here. Thread-safe.</summary>
     /// <remarks>A writer that is killed right after loses the number, never repeats it.</remarks>
     public ulong TakeNumber() => Interlocked.Increment(ref Header.LastNumber);

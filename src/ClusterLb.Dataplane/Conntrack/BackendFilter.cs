@@ -1,0 +1,47 @@
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.Dataplane.Conntrack;
+
+/// <summary>Remembers the addresses that flows were sent to, so that a packet from one of them without a flow is known for
+/// what it is: a reply that nobody can translate back any more.</summary>
+/// <remarks>A Bloom filter: no false "never seen"; at 65,536 backends one in 75 strangers is taken for a backend, which
+/// matters only for packets that belong to nobody. Thread-safe; read and written by all workers, once per new flow.</remarks>
+internal sealed class BackendFilter
+{
+    private const int BitsLog2 = 20;
+    private const ulong Seed = 0x5851_F42D_4C95_7F2D;
+
+    private readonly uint[] _words = new uint[1 << (BitsLog2 - 5)];
+
+    public void Add(IpAddr address, ushort port, IpProtocol protocol)
+    {
+        ulong hash = Hash(address, port, protocol);
+        Set((uint)(hash >> 32));
+        Set((uint)hash);
+    }
+
+    public bool MayContain(IpAddr address, ushort port, IpProtocol protocol)
+    {
+        ulong hash = Hash(address, port, protocol);
+        return IsSet((uint)(hash >> 32)) && IsSet((uint)hash);
+    }
+
+    private void Set(uint hash)
+    {
+        uint bit = hash >> (32 - BitsLog2);
+        ref uint word = ref _words[bit >> 5];
+        if ((Volatile.Read(ref word) & (1u << (int)bit)) == 0) // most are: then the line stays shared between the workers
+        {
+            Interlocked.Or(ref word, 1u << (int)bit);
+        }
+    }
+
+    private bool IsSet(uint hash)
+    {
+        uint bit = hash >> (32 - BitsLog2);
+        return (Volatile.Read(ref _words[bit >> 5]) & (1u << (int)bit)) != 0;
+    }
+
+    private static ulong Hash(IpAddr address, ushort port, IpProtocol protocol) =>
+        SeededHash.Of(address, Seed, ((ulong)port << 8) | (ulong)protocol);
+}

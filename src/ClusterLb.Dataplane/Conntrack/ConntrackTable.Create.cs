@@ -1,0 +1,174 @@
+namespace ClusterLb.Dataplane.Conntrack;
+
+/// <summary>How flows come and go.</summary>
+internal sealed partial class ConntrackTable<TKey>
+{
+    private int _count;
+
+    /// <summary>Makes a flow findable by both tuples, or changes nothing. Place and generation are for <see cref="Record"/>.</summary>
+    public CreateResult TryCreate(in NewFlow flow, long nowMs, out int place, out uint generation)
+    {
+        generation = 0;
+        IpProtocol protocol = flow.Original.Protocol;
+        TKey original = TKey.From(flow.Original);
+        TKey reply = TKey.From(flow.Reply);
+        ulong originalHash = HashOf(original, protocol);
+        ulong replyHash = HashOf(reply, protocol);
+        if (original.Matches(reply))
+        {
+            place = 0;
+            return CreateResult.ReplyTaken; // an answer that looks like the question could never be told from it
+        }
+
+        // Expired flows still hold their tuples. They go before the locks are taken: removing one takes locks of its own.
+        RemoveExpired(original, protocol, originalHash, nowMs);
+        RemoveExpired(reply, protocol, replyHash, nowMs);
+        if (!TryTakePlace(nowMs, out place))
+        {
+            return CreateResult.Full;
+        }
+
+        generation = Fill(place, flow, original, reply);
+        LockBoth(originalHash, replyHash);
+        CreateResult result = Link(original, originalHash, reply, replyHash, protocol, place);
+        UnlockBoth(originalHash, replyHash);
+        if (result == CreateResult.Created)
+        {
+            Interlocked.Increment(ref _count);
+        }
+        else
+        {
+            Release(place);
+        }
+
+        return result;
+    }
+
+    /// <summary>Removes a flow that a lookup found, unless it is gone already.</summary>
+    public bool Remove(int place, uint generation) => Remove(place, generation, expiredAtMs: long.MaxValue);
+
+    private CreateResult Link(
+        in TKey original, ulong originalHash, in TKey reply, ulong replyHash, IpProtocol protocol, int place)
+    {
+        // Under the locks of both tuples nobody else can link or unlink either of them.
+        if (TryFind(original, protocol, originalHash, out _, out _, out _))
+        {
+            return CreateResult.Exists;
+        }
+
+        if (TryFind(reply, protocol, replyHash, out _, out _, out _))
+        {
+            return CreateResult.ReplyTaken;
+        }
+
+        // The reply first: the answer to the first packet that finds the flow must be translatable. Killed between the two,
+        // we leave a flow that no packet of a client can find; the adopter drops it.
+        ulong replyWord = FlowIndex.Word(replyHash, place, isReply: true);
+        if (!_index.TryLink(replyHash, replyWord))
+        {
+            return CreateResult.Full;
+        }
+
+        if (!_index.TryLink(originalHash, FlowIndex.Word(originalHash, place, isReply: false)))
+        {
+            _index.TryUnlink(replyHash, replyWord);
+            return CreateResult.Full;
+        }
+
+        return CreateResult.Created;
+    }
+
+    /// <summary>Writes the flow into a place that nothing refers to.</summary>
+    private uint Fill(int place, in NewFlow flow, in TKey original, in TKey reply)
+    {
+        ref FlowPlace<TKey> entry = ref PlaceAt(place);
+        entry.Original = original;
+        entry.Reply = reply;
+        entry.ExpiresMs = flow.ExpiresMs;
+        entry.Revision = flow.Revision;
+        entry.ClientPackets = 0;
+        entry.ClientBytes = 0;
+        entry.BackendPackets = 0;
+        entry.BackendBytes = 0;
+        entry.BackendId = flow.BackendId;
+        entry.RevNatId = flow.RevNatId;
+        entry.ServicePortId = flow.ServicePortId;
+        entry.Queue = flow.Queue;
+        entry.Protocol = flow.Original.Protocol;
+        entry.Flags = flow.Flags;
+
+        uint generation = (Generation(entry.Life) | 1) + 1;
+        generation = generation == 0 ? 2 : generation;
+        Volatile.Write(ref entry.Life, (ulong)generation << 32); // release: every field is visible before the even generation
+        return generation;
+    }
+
+    private void RemoveExpired(in TKey key, IpProtocol protocol, ulong hash, long nowMs)
+    {
+        if (TryFind(key, protocol, hash, out FlowPlace<TKey> flow, out int place, out _) && flow.ExpiresMs <= nowMs)
+        {
+            Remove(place, Generation(flow.Life), nowMs);
+        }
+    }
+
+    /// <summary>Unlinks a flow and frees its place, if it is still the same flow and expires at or before the time given.</summary>
+    private bool Remove(int place, uint generation, long expiredAtMs)
+    {
+        ref FlowPlace<TKey> entry = ref PlaceAt(place);
+        IpProtocol protocol = entry.Protocol;
+        TKey original = entry.Original;
+        TKey reply = entry.Reply;
+        Volatile.ReadBarrier(); // the tuples before the generation that vouches for them, as in TryCopy
+        if (Generation(Volatile.Read(ref entry.Life)) != generation)
+        {
+            return false;
+        }
+
+        ulong originalHash = HashOf(original, protocol);
+        ulong replyHash = HashOf(reply, protocol);
+        ulong originalWord = FlowIndex.Word(originalHash, place, isReply: false);
+        LockBoth(originalHash, replyHash);
+
+        // Linked and of this generation under both locks: nobody else removes it, and it is not one that is being created.
+        bool ours = Generation(Volatile.Read(ref entry.Life)) == generation
+            && Volatile.Read(ref entry.ExpiresMs) <= expiredAtMs
+            && _index.IsLinked(originalHash, originalWord);
+        if (ours)
+        {
+            _index.TryUnlink(originalHash, originalWord);
+            _index.TryUnlink(replyHash, FlowIndex.Word(replyHash, place, isReply: true));
+        }
+
+        UnlockBoth(originalHash, replyHash);
+        if (ours)
+        {
+            Interlocked.Decrement(ref _count);
+            Release(place);
+        }
+
+        return ours;
+    }
+
+    /// <summary>In index order, so that two workers that want the same two buckets cannot wait for each other.</summary>
+    private void LockBoth(ulong hash, ulong otherHash)
+    {
+        uint a = _index.FirstBucket(hash);
+        uint b = _index.FirstBucket(otherHash);
+        _index.Lock(Math.Min(a, b));
+        if (a != b)
+        {
+            _index.Lock(Math.Max(a, b));
+        }
+    }
+
+    private void UnlockBoth(ulong hash, ulong otherHash)
+    {
+        uint a = _index.FirstBucket(hash);
+        uint b = _index.FirstBucket(otherHash);
+        _index.Unlock(a);
+        if (a != b)
+        {
+            _index.Unlock(b);
+        }
+    }
+}

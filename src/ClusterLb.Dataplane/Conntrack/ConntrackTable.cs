@@ -1,0 +1,198 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Dataplane.Conntrack;
+
+/// <summary>The flows of one family: found by either of their two tuples, shared by all workers.</summary>
+/// <remarks>
+/// Lookups take no lock. Creation and removal lock the first buckets of both tuples, in index order. docs/conntrack.md has
+/// the theory; the comments here say what each barrier orders.
+/// </remarks>
+internal sealed partial class ConntrackTable<TKey>
+    where TKey : unmanaged, IFlowKey<TKey>
+{
+    // Four index words per flow, of which it needs two: half full at most, where two-choice buckets of eight do not overflow.
+    private const int WordsPerFlow = 4;
+
+    private readonly MapFile _file;
+    private readonly nint _places;
+    private readonly FlowIndex _index;
+    private readonly ulong _seed0;
+    private readonly ulong _seed1;
+
+    /// <summary>A table over a new file. Over one that another process wrote, call <see cref="Adopt"/> before anything else.</summary>
+    public ConntrackTable(MapFile file)
+    {
+        _file = file;
+        _places = file.AddressOf(file.Spec.PlacesOffset);
+        _index = new FlowIndex(file.AddressOf(MapFileSpec.IndexOffset), file.Spec.Buckets);
+        _seed0 = file.Seed0;
+        _seed1 = file.Seed1;
+    }
+
+    /// <summary>Flows that fit. Their places are numbered from 1.</summary>
+    public int Capacity => (int)_file.Spec.Capacity;
+
+    public MapFile File => _file;
+
+    /// <summary>Flows in the table, expired ones that were not swept yet included.</summary>
+    public int Count => Volatile.Read(ref _count);
+
+    /// <summary>The file of a table: 128 bytes per IPv4 flow, 176 per IPv6 flow.</summary>
+    /// <param name="name">File name.</param>
+    /// <param name="capacity">Flows, rounded up to a power of two.</param>
+    public static MapFileSpec SpecOf(string name, int capacity)
+    {
+        uint rounded = BitOperations.RoundUpToPowerOf2((uint)capacity);
+        return new MapFileSpec
+        {
+            Name = name,
+            Capacity = rounded,
+            Buckets = rounded * WordsPerFlow / FlowIndex.WordsPerBucket,
+            Places = rounded + 1,
+            PlaceSize = (uint)Unsafe.SizeOf<FlowPlace<TKey>>(),
+            KeySize = (uint)Unsafe.SizeOf<TKey>(),
+            Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        };
+    }
+
+    /// <summary>Finds the flow of a packet, by original or reply tuple. A flow that has expired is not found.</summary>
+    [SkipLocalsInit]
+    public bool TryLookup(in FlowTuple tuple, long nowMs, out FlowHit hit)
+    {
+        TKey key = TKey.From(tuple);
+        if (TryFind(key, tuple.Protocol, HashOf(key, tuple.Protocol), out FlowPlace<TKey> flow, out int place, out bool isReply)
+            && nowMs < flow.ExpiresMs)
+        {
+            TKey other = isReply ? flow.Original : flow.Reply;
+            hit = new FlowHit
+            {
+                Translated = other.ToTuple(tuple.Protocol).Reverse,
+                IsReply = isReply,
+                State = (FlowState)(uint)flow.Life,
+                Flags = flow.Flags,
+                Queue = flow.Queue,
+                BackendId = flow.BackendId,
+                RevNatId = flow.RevNatId,
+                ServicePortId = flow.ServicePortId,
+                Revision = flow.Revision,
+                Place = place,
+                Generation = Generation(flow.Life),
+            };
+            return true;
+        }
+
+        hit = default;
+        return false;
+    }
+
+    /// <summary>Accounts one packet to a flow, and lets it live until <paramref name="expiresMs"/>.</summary>
+    public void Record(in FlowHit hit, FlowState next, long expiresMs, int lengthBytes)
+    {
+        ref FlowPlace<TKey> flow = ref PlaceAt(hit.Place);
+        if (next != hit.State && !TryAddState(ref flow, hit.Generation, next))
+        {
+            return; // the flow is gone, the place may belong to another one
+        }
+
+        // Late by a whole life of the place, these could go to its next flow: a counter off by one packet and an expiry that
+        // the next packet corrects. What matters, state and tuples, is bound to the generation.
+        Volatile.Write(ref flow.ExpiresMs, expiresMs);
+        Interlocked.Increment(ref hit.IsReply ? ref flow.BackendPackets : ref flow.ClientPackets);
+        Interlocked.Add(ref hit.IsReply ? ref flow.BackendBytes : ref flow.ClientBytes, (ulong)lengthBytes);
+    }
+
+    /// <summary>Remembers that the flow's backend still served at this revision.</summary>
+    public void SetRevision(in FlowHit hit, ulong revision)
+    {
+        ref FlowPlace<TKey> flow = ref PlaceAt(hit.Place);
+        if (Generation(Volatile.Read(ref flow.Life)) == hit.Generation)
+        {
+            Volatile.Write(ref flow.Revision, revision);
+        }
+    }
+
+    private static bool TryAddState(ref FlowPlace<TKey> flow, uint generation, FlowState bits)
+    {
+        ulong life = Volatile.Read(ref flow.Life);
+        while (Generation(life) == generation)
+        {
+            ulong seen = Interlocked.CompareExchange(ref flow.Life, life | (uint)bits, life);
+            if (seen == life)
+            {
+                return true;
+            }
+
+            life = seen;
+        }
+
+        return false;
+    }
+
+    /// <summary>Copies the flow out whose original or reply tuple this is, expired ones too.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryFind(in TKey key, IpProtocol protocol, ulong hash, out FlowPlace<TKey> flow, out int place, out bool isReply)
+    {
+        ulong tag = FlowIndex.Tag(hash);
+        return TryFindIn(_index.FirstBucket(hash), tag, key, protocol, out flow, out place, out isReply)
+            || TryFindIn(_index.SecondBucket(hash), tag, key, protocol, out flow, out place, out isReply);
+    }
+
+    private bool TryFindIn(
+        uint bucket, ulong tag, in TKey key, IpProtocol protocol, out FlowPlace<TKey> flow, out int place, out bool isReply)
+    {
+        Unsafe.SkipInit(out flow);
+        for (int at = 0; at < FlowIndex.WordsPerBucket; at++)
+        {
+            ref ulong slot = ref _index.WordAt(bucket, at);
+            ulong word = Volatile.Read(ref slot); // acquire: the place is read after the word that leads to it
+            if (!FlowIndex.HasTag(word, tag))
+            {
+                continue;
+            }
+
+            place = FlowIndex.Place(word);
+            isReply = FlowIndex.IsReply(word);
+            if ((uint)place <= (uint)Capacity && TryCopy(place, isReply, key, protocol, out flow)
+                && FlowIndex.WithoutLock(Volatile.Read(ref slot)) == FlowIndex.WithoutLock(word))
+            {
+                return true;
+            }
+        }
+
+        place = -1;
+        isReply = false;
+        return false;
+    }
+
+    /// <summary>Copies a place if it holds this tuple, and held the same flow before and after the copy.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryCopy(int place, bool isReply, in TKey key, IpProtocol protocol, out FlowPlace<TKey> copy)
+    {
+        ref FlowPlace<TKey> flow = ref PlaceAt(place);
+        uint generation = Generation(Volatile.Read(ref flow.Life)); // acquire: before the fields
+        copy = flow;
+        if (!IsLive(generation) || copy.Protocol != protocol || !(isReply ? copy.Reply : copy.Original).Matches(key))
+        {
+            return false;
+        }
+
+        // The fields before the second look at the generation: a place that was given to another flow meanwhile had an odd
+        // generation first, so that a copy of two flows cannot have the same even number at both ends.
+        Volatile.ReadBarrier();
+        return Generation(Volatile.Read(ref flow.Life)) == generation;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ref FlowPlace<TKey> PlaceAt(int place) => ref Unsafe.As<byte, FlowPlace<TKey>>(
+        ref MapFileInterop.Reference(_places + ((nint)place * Unsafe.SizeOf<FlowPlace<TKey>>())));
+
+    private static uint Generation(ulong life) => (uint)(life >> 32);
+
+    private static bool IsLive(uint generation) => generation != 0 && (generation & 1) == 0;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ulong HashOf(in TKey key, IpProtocol protocol) => SeededHash.Of(key, _seed0 ^ ((ulong)protocol << 56), _seed1);
+}

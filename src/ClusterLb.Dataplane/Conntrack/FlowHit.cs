@@ -1,0 +1,38 @@
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Dataplane.Conntrack;
+
+/// <summary>A flow that a packet belongs to: a consistent copy of what never changes, and its state when it was read.</summary>
+public readonly struct FlowHit
+{
+    /// <summary>What the packet's tuple becomes.</summary>
+    public FlowTuple Translated { get; init; }
+
+    /// <summary>The packet goes from the backend to the client.</summary>
+    public bool IsReply { get; init; }
+
+    /// <summary>State before this packet.</summary>
+    public FlowState State { get; init; }
+
+    /// <summary>What was decided at its beginning.</summary>
+    public FlowFlags Flags { get; init; }
+
+    /// <summary>The queue of its first packet.</summary>
+    public ushort Queue { get; init; }
+
+    /// <summary>The backend's id.</summary>
+    public uint BackendId { get; init; }
+
+    /// <summary>The frontend's id.</summary>
+    public uint RevNatId { get; init; }
+
+    /// <summary>The service port's id.</summary>
+    public uint ServicePortId { get; init; }
+
+    /// <summary>The service port's revision when the backend was last known to serve.</summary>
+    public ulong Revision { get; init; }
+
+    internal int Place { get; init; }
+
+    internal uint Generation { get; init; }
+}

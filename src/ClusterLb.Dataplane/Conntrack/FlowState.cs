@@ -1,0 +1,25 @@
+namespace ClusterLb.Dataplane.Conntrack;
+
+/// <summary>What has been seen of a flow. Bits are only ever added: a connection that begins anew gets a new flow.</summary>
+/// <remarks>Part of the file's layout; append only.</remarks>
+[Flags]
+public enum FlowState : uint
+{
+    /// <summary>The first packet only.</summary>
+    None = 0,
+
+    /// <summary>The backend has answered.</summary>
+    ReplySeen = 1,
+
+    /// <summary>TCP: the client has sent something else than a SYN after the backend's answer.</summary>
+    Established = 2,
+
+    /// <summary>TCP: FIN from the client.</summary>
+    ClientFin = 4,
+
+    /// <summary>TCP: FIN from the backend.</summary>
+    BackendFin = 8,
+
+    /// <summary>TCP: RST from either side.</summary>
+    Reset = 16,
+}

@@ -1,0 +1,113 @@
+using System.Runtime.InteropServices;
+using ClusterLb.Dataplane.Maps;
+using Microsoft.Win32.SafeHandles;
+
+namespace ClusterLb.Dataplane.Conntrack;
+
+/// <content>Reading from another process, with the dataplane alive or dead. By pread, never mapped: a dataplane that was
+/// taken over could truncate its file, and a mapping would then be SIGBUS (design section 6).</content>
+public sealed partial class FlowTables
+{
+    private const int PlacesPerRead = 512;
+
+    /// <summary>All flows of a state directory, each of them whole; not a snapshot of one moment.</summary>
+    /// <param name="stateDirectory">The agent's.</param>
+    /// <param name="nowMs">CLOCK_MONOTONIC milliseconds, for the time that remains.</param>
+    /// <exception cref="MapFileException">A file is there but is not a flow table.</exception>
+    public static IEnumerable<FlowSnapshot> Read(string stateDirectory, long nowMs)
+    {
+        string directory = Path.Combine(stateDirectory, Folder);
+        return ReadFile<FlowKey4>(Path.Combine(directory, Ipv4Name), ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, 1), nowMs)
+            .Concat(ReadFile<FlowKey6>(Path.Combine(directory, Ipv6Name), ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, 1), nowMs));
+    }
+
+    /// <summary>As the other one, with the machine's clock.</summary>
+    public static IEnumerable<FlowSnapshot> Read(string stateDirectory) => Read(stateDirectory, Environment.TickCount64);
+
+    /// <summary>The rows of counters of a state directory, <see cref="CounterRow.Words"/> numbers each; empty if there is no file.</summary>
+    public static IReadOnlyList<ulong[]> ReadCounters(string stateDirectory)
+    {
+        string path = Path.Combine(stateDirectory, Folder, CountersName);
+        var rows = new List<ulong[]>();
+        if (File.Exists(path))
+        {
+            using SafeFileHandle handle = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
+            MapFileSpec spec = MapFile.ReadSpec(handle, path, CountersSpec(1));
+            for (int worker = 0; worker < spec.Places; worker++)
+            {
+                var row = new ulong[CounterRow.Words];
+                if (!TryReadFully(handle, MemoryMarshal.AsBytes(row.AsSpan()), spec.PlacesOffset + ((long)worker * spec.PlaceSize)))
+                {
+                    break;
+                }
+
+                rows.Add(row);
+            }
+        }
+
+        return rows;
+    }
+
+    private static IEnumerable<FlowSnapshot> ReadFile<TKey>(string path, MapFileSpec expected, long nowMs)
+        where TKey : unmanaged, IFlowKey<TKey>
+    {
+        if (!File.Exists(path))
+        {
+            yield break;
+        }
+
+        using SafeFileHandle handle = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
+        MapFileSpec spec = MapFile.ReadSpec(handle, path, expected);
+        var first = new FlowPlace<TKey>[PlacesPerRead];
+        var second = new FlowPlace<TKey>[PlacesPerRead];
+        for (long place = 1; place < spec.Places; place += PlacesPerRead)
+        {
+            int count = (int)Math.Min(PlacesPerRead, spec.Places - place);
+            long offset = spec.PlacesOffset + (place * spec.PlaceSize);
+            if (!TryReadFully(handle, MemoryMarshal.AsBytes(first.AsSpan(0, count)), offset)
+                || !TryReadFully(handle, MemoryMarshal.AsBytes(second.AsSpan(0, count)), offset))
+            {
+                yield break; // truncated by somebody: what was read stands
+            }
+
+            for (int i = 0; i < count; i++)
+            {
+                if (IsWhole(first[i], second[i]))
+                {
+                    yield return FlowSnapshot.Of(second[i], nowMs);
+                }
+            }
+        }
+    }
+
+    /// <summary>The place held one flow through two copies, so each field of either copy is that flow's: the first copy saw
+    /// nothing newer than its generation, the second nothing older.</summary>
+    private static bool IsWhole<TKey>(in FlowPlace<TKey> first, in FlowPlace<TKey> second)
+        where TKey : unmanaged, IFlowKey<TKey>
+    {
+        uint generation = (uint)(second.Life >> 32);
+        return generation != 0 && (generation & 1) == 0 && (uint)(first.Life >> 32) == generation
+            && first.Protocol == second.Protocol
+            && first.Original.Matches(second.Original) && first.Reply.Matches(second.Reply)
+            && first.BackendId == second.BackendId && first.RevNatId == second.RevNatId
+            && first.ServicePortId == second.ServicePortId
+            && first.Queue == second.Queue && first.Flags == second.Flags;
+    }
+
+    private static bool TryReadFully(SafeFileHandle handle, Span<byte> bytes, long offset)
+    {
+        while (!bytes.IsEmpty)
+        {
+            int read = RandomAccess.Read(handle, bytes, offset);
+            if (read == 0)
+            {
+                return false;
+            }
+
+            bytes = bytes[read..];
+            offset += read;
+        }
+
+        return true;
+    }
+}

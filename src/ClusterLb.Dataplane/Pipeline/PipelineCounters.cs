@@ -1,0 +1,64 @@
+using System.Runtime.CompilerServices;
+using ClusterLb.Dataplane.Conntrack;
+
+namespace ClusterLb.Dataplane.Pipeline;
+
+/// <summary>What one worker has done with packets: names for the words of its <see cref="CounterRow"/>.</summary>
+/// <remarks>Written by that worker alone, read by anybody. The words only ever rise; a restart of the dataplane goes on counting.</remarks>
+public sealed class PipelineCounters(CounterRow row)
+{
+    // The layout of the row (docs/conntrack.md). Append only.
+    private const int PacketsByVerdict = 0;
+    private const int BytesByVerdict = 8;
+    private const int NewFlowsWord = 16;
+    private const int RepickedFlowsWord = 17;
+    private const int DropsByReason = 32;
+    private const int MostReasons = 64;
+
+    /// <summary>Flows begun.</summary>
+    public ulong NewFlows => row.Read(NewFlowsWord);
+
+    /// <summary>UDP flows that got another backend because theirs no longer served.</summary>
+    public ulong RepickedFlows => row.Read(RepickedFlowsWord);
+
+    /// <summary>Packets with this verdict.</summary>
+    public ulong Packets(Verdict verdict) => row.Read(PacketsByVerdict + (int)verdict);
+
+    /// <summary>Bytes, IP headers included, as they were read, of packets with this verdict.</summary>
+    public ulong Bytes(Verdict verdict) => row.Read(BytesByVerdict + (int)verdict);
+
+    /// <summary>Packets dropped or rejected for this reason.</summary>
+    public ulong Drops(DropReason reason) => row.Read(DropsByReason + (int)reason);
+
+    /// <summary>Counts for tests, explain and benchmarks.</summary>
+    public static PipelineCounters CreateInMemory() => new(CounterRow.CreateInMemory());
+
+    /// <summary>Counts of all workers together, alive or dead, in the order of <see cref="PipelineCounters"/>; zeros if there is no file.</summary>
+    /// <param name="stateDirectory">The agent's.</param>
+    public static PipelineCounters Read(string stateDirectory)
+    {
+        CounterRow sum = CounterRow.CreateInMemory();
+        foreach (ulong[] worker in FlowTables.ReadCounters(stateDirectory))
+        {
+            for (int word = 0; word < worker.Length; word++)
+            {
+                sum.Add(word, worker[word]);
+            }
+        }
+
+        return new PipelineCounters(sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal void CountVerdict(Verdict verdict, int lengthBytes)
+    {
+        row.Add(PacketsByVerdict + (int)verdict, 1);
+        row.Add(BytesByVerdict + (int)verdict, (uint)lengthBytes);
+    }
+
+    internal void CountReason(DropReason reason) => row.Add(DropsByReason + Math.Min((int)reason, MostReasons - 1), 1);
+
+    internal void CountNewFlow() => row.Add(NewFlowsWord, 1);
+
+    internal void CountRepickedFlow() => row.Add(RepickedFlowsWord, 1);
+}
