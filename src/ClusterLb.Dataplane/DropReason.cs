@@ -69,4 +69,7 @@ public enum DropReason : byte
 
     /// <summary>The answer to a refused packet was held back by the rate limit.</summary>
     RejectRateLimited = 21,
+
+    /// <summary>A fragment of an SCTP packet: its CRC32c covers all of it, so a piece alone cannot be translated.</summary>
+    SctpFragment = 22,
 }
