@@ -1,5 +1,4 @@
-using System.CommandLine;
 using ClusterLb.Cli.Commands;
+using ClusterLb.Cli.Output;
 
-var root = new RootCommand("ClusterLb: Kubernetes service load balancing in user space.") { LabCommand.Create() };
-return await root.Parse(args).InvokeAsync();
+return await CommandLine.RunAsync(args, Terminal.OfProcess());

@@ -2,10 +2,10 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
+using ClusterLb.Cli.Output;
 using ClusterLb.Lab.Client;
 using ClusterLb.Lab.Echo;
 using ClusterLb.Lab.Stage;
-using Spectre.Console;
 
 namespace ClusterLb.Cli.Commands;
 
@@ -20,15 +20,9 @@ internal static class LabCommand
         DefaultValueFactory = _ => LabOptions.DefaultName,
     };
 
-    private static readonly Option<string> OutputOption = new("--output", "-o")
+    public static Command Create(CommonOptions common, Terminal terminal) => new("lab", "A cluster in network namespaces of this machine: nodes, pods, clients, agents.")
     {
-        Description = "table or json.",
-        DefaultValueFactory = _ => "table",
-    };
-
-    public static Command Create() => new("lab", "A cluster in network namespaces of this machine: nodes, pods, clients, agents.")
-    {
-        Up(), Down(), Status(), Exec(), Connect(), Echo(),
+        Up(), Down(), Status(common, terminal), Exec(), Connect(common), Echo(),
     };
 
     private static Command Up()
@@ -64,26 +58,26 @@ internal static class LabCommand
         return command;
     }
 
-    private static Command Status()
+    private static Command Status(CommonOptions common, Terminal terminal)
     {
-        var command = new Command("status", "What there is and how it is.") { NameOption, OutputOption };
+        var command = new Command("status", "What there is and how it is.") { NameOption };
         command.SetAction((parsed, cancel) => GuardAsync(async () =>
         {
             LabStatus status = await LabCluster.Open(parsed.GetValue(NameOption)!).StatusAsync(cancel);
-            if (parsed.GetValue(OutputOption) == "json")
+            if (common.Format(parsed) == OutputFormat.Json)
             {
                 Console.WriteLine(JsonSerializer.Serialize(status, LabJson.Default.LabStatus));
             }
             else
             {
                 Console.WriteLine($"lab {status.Name}, MTU {status.Mtu}, in {status.Folder}");
-                Table table = new Table().Border(TableBorder.Simple).AddColumns("Name", "Kind", "Node", "Addresses", "Processes", "State");
+                var table = new TextTable("NAME", "KIND", "NODE", "ADDRESSES", "PROCESSES", "STATE");
                 foreach (LabMember m in status.Members)
                 {
-                    table.AddRow(m.Name, m.Kind, m.Node, string.Join('\n', m.Addresses), string.Join(' ', m.Processes), m.State);
+                    table.Add(m.Name, m.Kind, m.Node, string.Join('\n', m.Addresses), string.Join(' ', m.Processes), m.State);
                 }
 
-                AnsiConsole.Write(table);
+                table.WriteTo(terminal.Out, terminal.Width);
             }
 
             return status.Members.Any(m => m.State is "missing" or "unhealthy") ? 1 : 0;
@@ -115,13 +109,13 @@ internal static class LabCommand
         return command;
     }
 
-    private static Command Connect()
+    private static Command Connect(CommonOptions common)
     {
         var address = new Argument<string>("address") { Description = "ADDRESS:PORT or [ADDRESS]:PORT." };
         var protocol = new Option<ConnectProtocol>("--protocol") { Description = "Http, Tcp or Udp.", DefaultValueFactory = _ => ConnectProtocol.Http };
         var count = new Option<int>("--count", "-n") { Description = "Connections.", DefaultValueFactory = _ => 1 };
         var concurrency = new Option<int>("--concurrency", "-c") { Description = "At the same time.", DefaultValueFactory = _ => 8 };
-        var command = new Command("connect", "Dial echo servers and tell who answered.") { address, protocol, count, concurrency, OutputOption };
+        var command = new Command("connect", "Dial echo servers and tell who answered.") { address, protocol, count, concurrency };
         command.SetAction((parsed, cancel) => GuardAsync(async () =>
         {
             if (!IPEndPoint.TryParse(parsed.GetValue(address)!, out IPEndPoint? target) || target.Port == 0)
@@ -131,7 +125,7 @@ internal static class LabCommand
 
             ConnectReport report = await Connector.RunAsync(
                 new TrafficTarget(target), parsed.GetValue(protocol), parsed.GetValue(count), parsed.GetValue(concurrency), ConnectTimeout, cancel);
-            Console.WriteLine(parsed.GetValue(OutputOption) == "json"
+            Console.WriteLine(common.Format(parsed) == OutputFormat.Json
                 ? JsonSerializer.Serialize(report, LabJson.Default.ConnectReport)
                 : Describe(report));
             return report.Succeeded == report.Connections ? 0 : 1;

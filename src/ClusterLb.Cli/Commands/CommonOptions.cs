@@ -1,0 +1,44 @@
+using System.CommandLine;
+using ClusterLb.Cli.Output;
+
+namespace ClusterLb.Cli.Commands;
+
+/// <summary>Options of every verb.</summary>
+internal sealed class CommonOptions
+{
+    /// <summary>Where maps, flow tables and sockets are, if neither option nor environment say otherwise.</summary>
+    public const string DefaultStateDir = "/run/clusterlb";
+
+    private readonly Option<string> _format = new("--output", "-o")
+    {
+        Description = "Output format: table (for people) or json (for programs)",
+        HelpName = "table|json",
+        DefaultValueFactory = _ => "table",
+        Recursive = true,
+    };
+
+    private readonly Option<string> _stateDir = new("--state-dir")
+    {
+        Description = "Directory of maps, flow tables and sockets (environment: CLUSTERLB_STATE_DIR)",
+        HelpName = "DIR",
+        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("CLUSTERLB_STATE_DIR") is { Length: > 0 } dir
+            ? dir
+            : DefaultStateDir,
+        Recursive = true,
+    };
+
+    /// <summary>Adds the options to <paramref name="root"/>, and so to every verb below it.</summary>
+    public void AddTo(RootCommand root)
+    {
+        _format.AcceptOnlyFromAmong("table", "json");
+        root.Add(_stateDir);
+        root.Add(_format);
+    }
+
+    /// <summary>The state directory as an absolute path.</summary>
+    public string StateDir(ParseResult parsed) => Path.GetFullPath(parsed.GetRequiredValue(_stateDir));
+
+    /// <summary>For whom to print.</summary>
+    public OutputFormat Format(ParseResult parsed) =>
+        parsed.GetRequiredValue(_format) == "json" ? OutputFormat.Json : OutputFormat.Table;
+}

@@ -1,0 +1,79 @@
+using System.CommandLine;
+using System.Globalization;
+using ClusterLb.Cli.Output;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.Cli.Commands;
+
+/// <summary><c>clusterlb service list|get</c>: frontends and their backends, read from the maps.</summary>
+internal static class ServiceCommand
+{
+    public static Command Create(CommonOptions common, Terminal terminal)
+    {
+        var list = new Command("list", "List all frontends with their backends");
+        list.SetAction(parsed =>
+        {
+            using LbMaps maps = StateFiles.OpenMaps(common.StateDir(parsed));
+            List(FrontendView.All(maps), common.Format(parsed), terminal);
+        });
+
+        var which = new Argument<string>("which")
+        {
+            Description = "Frontend id, address[:port[/protocol]], or namespace/name[:port]",
+        };
+        var get = new Command("get", "Show one service or frontend") { which };
+        get.SetAction(parsed =>
+        {
+            using LbMaps maps = StateFiles.OpenMaps(common.StateDir(parsed));
+            Get(FrontendView.All(maps), parsed.GetRequiredValue(which), common.Format(parsed), terminal);
+        });
+
+        return new Command("service", "Show services as the dataplane sees them") { list, get };
+    }
+
+    /// <summary>Prints <paramref name="frontends"/> in the shape of <c>cilium service list</c>.</summary>
+    internal static void List(IEnumerable<FrontendView> frontends, OutputFormat format, Terminal terminal)
+    {
+        if (format == OutputFormat.Json)
+        {
+            JsonOutput.WriteDocument(terminal.Out, [.. frontends], OutputJson.Default.FrontendViewArray);
+            return;
+        }
+
+        var table = new TextTable("ID", "Frontend", "Service Type", "Service", "Backend");
+        foreach (FrontendView view in frontends)
+        {
+            table.Add(Id(view), view.Frontend, view.Type, view.Service, Backends(view));
+        }
+
+        table.WriteTo(terminal.Out, terminal.Width);
+    }
+
+    /// <summary>Prints those of <paramref name="frontends"/> that <paramref name="which"/> names.</summary>
+    /// <exception cref="CommandException">None.</exception>
+    internal static void Get(IEnumerable<FrontendView> frontends, string which, OutputFormat format, Terminal terminal)
+    {
+        FrontendView[] found = [.. frontends.Where(view => view.Matches(which))];
+        if (found.Length == 0)
+        {
+            throw new CommandException(
+                $"cannot show service '{which}'", "no frontend has this id, address or name", "'clusterlb service list' shows all");
+        }
+
+        List(found, format, terminal);
+    }
+
+    private static string Id(FrontendView view) => view.Id.ToString(CultureInfo.InvariantCulture);
+
+    private static string Backends(FrontendView view)
+    {
+        IEnumerable<string> lines = view.Backends.Select(slot => slot.ToString());
+        if (view.InternalBackends is { } inside)
+        {
+            lines = lines.Select(line => line + " [external]").Concat(inside.Select(slot => slot + " [internal]"));
+        }
+
+        string text = string.Join('\n', lines);
+        return text.Length == 0 ? "(none)" : text;
+    }
+}

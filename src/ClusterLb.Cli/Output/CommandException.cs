@@ -1,0 +1,8 @@
+namespace ClusterLb.Cli.Output;
+
+/// <summary>A command cannot do what it was asked: becomes one line on standard error and exit status 1.</summary>
+/// <param name="what">What failed, on what: <c>cannot read maps of /run/clusterlb</c>.</param>
+/// <param name="why">The cause: <c>no such directory</c>.</param>
+/// <param name="remedy">What the operator can do; empty if nothing is known.</param>
+internal sealed class CommandException(string what, string why, string remedy = "")
+    : Exception(remedy.Length == 0 ? $"{what}: {why}" : $"{what}: {why}; {remedy}");

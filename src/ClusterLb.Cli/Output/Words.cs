@@ -1,0 +1,63 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.Cli.Output;
+
+/// <summary>How addresses, flags and states are spelled: one word per thing, Cilium's where it has one.</summary>
+internal static class Words
+{
+    private static readonly (ServiceFlags Flag, string Word)[] Flags =
+    [
+        (ServiceFlags.ExternalLocalScope, "ExternalLocal"),
+        (ServiceFlags.InternalLocalScope, "InternalLocal"),
+        (ServiceFlags.TwoScopes, "two-scopes"),
+        (ServiceFlags.Affinity, "sessionAffinity"),
+        (ServiceFlags.SourceRange, "check source-range"),
+    ];
+
+    /// <summary><c>10.96.0.10:80/TCP</c>, <c>[fd00::1]:80/UDP</c>.</summary>
+    public static string AddressOf(IpAddr address, ushort port, IpProtocol protocol) =>
+        $"{address.WithPort(port)}/{ProtocolOf(protocol)}";
+
+    /// <inheritdoc cref="AddressOf(IpAddr, ushort, IpProtocol)"/>
+    public static string AddressOf(BackendEntry backend) => AddressOf(backend.Address, backend.Port, backend.Protocol);
+
+    /// <summary>TCP, UDP, SCTP, ICMP, ICMPv6, ANY, or the number.</summary>
+    public static string ProtocolOf(IpProtocol protocol) => protocol switch
+    {
+        IpProtocol.IcmpV6 => "ICMPv6",
+        _ => protocol.ToString().ToUpperInvariant(),
+    };
+
+    /// <summary>active or terminating.</summary>
+    public static string StateOf(BackendState state) => state == BackendState.Active ? "active" : "terminating";
+
+    /// <summary>The kind of a frontend.</summary>
+    public static string TypeOf(ServiceFlags flags)
+    {
+        if (flags.HasFlag(ServiceFlags.LoadBalancer))
+        {
+            return "LoadBalancer";
+        }
+
+        if (flags.HasFlag(ServiceFlags.NodePort))
+        {
+            return "NodePort";
+        }
+
+        return flags.HasFlag(ServiceFlags.ExternalIp) ? "ExternalIP" : "ClusterIP";
+    }
+
+    /// <summary>Kind and properties of a frontend.</summary>
+    public static IReadOnlyList<string> FlagsOf(ServiceFlags flags)
+    {
+        List<string> words = [TypeOf(flags)];
+        words.AddRange(Flags.Where(f => flags.HasFlag(f.Flag)).Select(f => f.Word));
+        if (!flags.HasFlag(ServiceFlags.Routable))
+        {
+            words.Add("non-routable");
+        }
+
+        return words;
+    }
+}

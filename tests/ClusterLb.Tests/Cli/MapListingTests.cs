@@ -1,0 +1,149 @@
+using ClusterLb.Cli.Commands;
+using ClusterLb.Cli.Output;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Testing;
+
+namespace ClusterLb.Tests.Cli;
+
+/// <summary>Golden texts of the listings, over maps filled by hand.</summary>
+public sealed class MapListingTests
+{
+    private readonly DictionaryLbMaps _maps = new();
+
+    public MapListingTests()
+    {
+        Add("10.96.0.10", 80, 4, 2, "default/web:http", ServiceFlags.EndpointsExist, (1, "10.244.1.5", 8080), (2, "10.244.2.5", 8080));
+        Add("10.96.0.11", 53, 5, 3, "kube-system/dns:dns", ServiceFlags.Affinity);
+        Add("fd00:96::10", 80, 6, 4, "default/web:http", ServiceFlags.NodePort | ServiceFlags.Routable, (3, "fd00:10::5", 8080));
+        _maps.Services.Update(
+            new ServiceKey(IpAddr.Parse("10.96.0.10"), 0, IpProtocol.Any, LookupScope.External, 0),
+            new ServiceEntry { Flags = ServiceFlags.ActiveAddress });
+    }
+
+    [Fact]
+    public void Service_list_shows_frontends_with_their_backends() =>
+        Assert.Equal(
+            """
+            ID   Frontend               Service Type   Service               Backend
+            4    10.96.0.10:80/TCP      ClusterIP      default/web:http      1 => 10.244.1.5:8080/TCP (active)
+                                                                             2 => 10.244.2.5:8080/TCP (active)
+            5    10.96.0.11:53/TCP      ClusterIP      kube-system/dns:dns   (none)
+            6    [fd00:96::10]:80/TCP   NodePort       default/web:http      1 => [fd00:10::5]:8080/TCP (active)
+
+            """,
+            CliRun.Text(t => ServiceCommand.List(FrontendView.All(_maps), OutputFormat.Table, t)));
+
+    [Theory]
+    [InlineData("4", "4")]
+    [InlineData("10.96.0.10", "4")]
+    [InlineData("10.96.0.1", "")]
+    [InlineData("10.96.0.10:80", "4")]
+    [InlineData("10.96.0.10:8", "")]
+    [InlineData("10.96.0.11:53/tcp", "5")]
+    [InlineData("fd00:96::10", "6")]
+    [InlineData("[fd00:96::10]:80", "6")]
+    [InlineData("default/web", "4 6")]
+    [InlineData("default/web:http", "4 6")]
+    [InlineData("default/we", "")]
+    public void Service_get_finds_by_id_address_and_name(string which, string ids) =>
+        Assert.Equal(ids, string.Join(' ', FrontendView.All(_maps).Where(view => view.Matches(which)).Select(view => view.Id)));
+
+    [Fact]
+    public void Service_get_of_something_unknown_says_so()
+    {
+        CommandException e = Assert.Throws<CommandException>(
+            () => ServiceCommand.Get(FrontendView.All(_maps), "10.1.1.1", OutputFormat.Table, CliRun.OnTo(TextWriter.Null)));
+
+        Assert.Equal(
+            "cannot show service '10.1.1.1': no frontend has this id, address or name; 'clusterlb service list' shows all", e.Message);
+    }
+
+    [Fact]
+    public void Bpf_lb_list_shows_every_entry_in_the_words_of_cilium() =>
+        Assert.Equal(
+            """
+            SERVICE ADDRESS            BACKEND ADDRESS (REVNAT_ID) (SLOT)
+            10.96.0.10:0/ANY (0)       0.0.0.0:0 (0) (0) [address in use]
+            10.96.0.10:80/TCP (0)      0.0.0.0:0 (4) (0) [ClusterIP, non-routable]
+            10.96.0.10:80/TCP (1)      10.244.1.5:8080/TCP (4) (1)
+            10.96.0.10:80/TCP (2)      10.244.2.5:8080/TCP (4) (2)
+            10.96.0.11:53/TCP (0)      0.0.0.0:0 (5) (0) [ClusterIP, sessionAffinity, non-routable]
+            [fd00:96::10]:80/TCP (0)   [::]:0 (6) (0) [NodePort]
+            [fd00:96::10]:80/TCP (1)   [fd00:10::5]:8080/TCP (6) (1)
+
+            """,
+            CliRun.Text(t => BpfLbCommand.ListServices(_maps, frontendsOnly: false, OutputFormat.Table, t)));
+
+    [Fact]
+    public void Bpf_lb_list_backends_and_revnat_show_their_maps()
+    {
+        Assert.Equal(
+            """
+            ID   BACKEND ADDRESS         STATE
+            1    10.244.1.5:8080/TCP     active
+            2    10.244.2.5:8080/TCP     active
+            3    [fd00:10::5]:8080/TCP   active
+
+            """,
+            CliRun.Text(t => BpfLbCommand.ListBackends(_maps, OutputFormat.Table, t)));
+        Assert.Equal(
+            """
+            ID   FRONTEND
+            4    10.96.0.10:80/TCP
+            5    10.96.0.11:53/TCP
+            6    [fd00:96::10]:80/TCP
+
+            """,
+            CliRun.Text(t => BpfLbCommand.ListReverseNat(_maps, OutputFormat.Table, t)));
+    }
+
+    [Fact]
+    public void Json_lists_the_same_with_field_names() =>
+        Assert.Equal(
+            """
+            [
+              {
+                "id": 5,
+                "frontend": "10.96.0.11:53/TCP",
+                "type": "ClusterIP",
+                "service": "kube-system/dns:dns",
+                "servicePortId": 3,
+                "flags": [
+                  "ClusterIP",
+                  "sessionAffinity",
+                  "non-routable"
+                ],
+                "affinity": 0,
+                "backends": []
+              }
+            ]
+
+            """,
+            CliRun.Text(t => ServiceCommand.Get(FrontendView.All(_maps), "5", OutputFormat.Json, t)));
+
+    private void Add(
+        string address, ushort port, uint id, uint servicePortId, string name, ServiceFlags flags,
+        params (uint Id, string Address, ushort Port)[] backends)
+    {
+        var frontend = new ServiceKey(IpAddr.Parse(address), port, IpProtocol.Tcp, LookupScope.External, 0);
+        _maps.ServiceNames.Update(servicePortId, name);
+        _maps.ReverseNat.Update(id, new ReverseNatEntry(frontend.Address, port, IpProtocol.Tcp));
+        _maps.Services.Update(frontend, new ServiceEntry
+        {
+            Count = (uint)backends.Length,
+            RevNatId = id,
+            ServicePortId = servicePortId,
+            Flags = flags,
+        });
+        for (uint slot = 1; slot <= backends.Length; slot++)
+        {
+            (uint backendId, string backendAddress, ushort backendPort) = backends[slot - 1];
+            _maps.Backends.Update(
+                backendId, new BackendEntry(IpAddr.Parse(backendAddress), backendPort, IpProtocol.Tcp, BackendState.Active));
+            _maps.Services.Update(
+                frontend with { Slot = slot },
+                new ServiceEntry { BackendId = backendId, RevNatId = id, ServicePortId = servicePortId });
+        }
+    }
+}
