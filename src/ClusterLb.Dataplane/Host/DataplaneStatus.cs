@@ -1,0 +1,32 @@
+namespace ClusterLb.Dataplane.Host;
+
+/// <summary>What a dataplane tells about itself; everything else stands in the flow tables, which anybody with the right can read.</summary>
+public sealed record DataplaneStatus
+{
+    /// <summary>See <see cref="ControlMessage.CurrentProtocol"/>.</summary>
+    public required int Protocol { get; init; }
+
+    /// <summary>Identifies the build of the code that handles packets: another one is replaced by a new agent.</summary>
+    public required Guid Build { get; init; }
+
+    /// <summary>Process id.</summary>
+    public required int Pid { get; init; }
+
+    /// <summary>Packets are being served.</summary>
+    public required bool Serving { get; init; }
+
+    /// <summary>Worker threads, one per queue.</summary>
+    public int Workers { get; init; }
+
+    /// <summary>Time since <see cref="ControlKind.Start"/>, in milliseconds; 0 before.</summary>
+    public long ServingForMs { get; init; }
+
+    /// <summary>The files that it has mapped, <c>maps/services4</c> to <c>device:inode</c>: a new agent that has others must replace it.</summary>
+    public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Managed memory, in bytes. Does not grow while serving.</summary>
+    public long ManagedBytes { get; init; }
+
+    /// <summary>Collections since the start. Does not grow while serving.</summary>
+    public int Collections { get; init; }
+}
