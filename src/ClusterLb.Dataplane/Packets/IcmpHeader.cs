@@ -47,6 +47,9 @@ public readonly ref struct IcmpHeader
     /// <summary>Identifier of an echo; meaningless otherwise. Host order.</summary>
     public ushort Identifier => BinaryPrimitives.ReadUInt16BigEndian(_message[IdentifierOffset..]);
 
+    /// <summary>Bytes 4 to 7: for "too big" errors the MTU. Host order.</summary>
+    public uint Rest => BinaryPrimitives.ReadUInt32BigEndian(_message[IdentifierOffset..]);
+
     /// <summary>What it is to us.</summary>
     public IcmpKind Kind => _isIpv4
         ? Type switch

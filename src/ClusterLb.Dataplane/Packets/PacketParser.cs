@@ -20,7 +20,7 @@ public static class PacketParser
     /// <see cref="DropReason.BadChecksum"/>, <see cref="DropReason.UnknownProtocol"/> or <see cref="DropReason.SctpFragment"/>.
     /// </returns>
     public static DropReason Parse(ReadOnlySpan<byte> packet, out FlowTuple tuple, out HeaderOffsets at) =>
-        Parse(packet, quoted: false, out tuple, out at);
+        ParseIp(packet, quoted: false, out tuple, out at);
 
     /// <summary>Parses the packet that an ICMP error quotes.</summary>
     /// <param name="packet">The packet with the error.</param>
@@ -36,7 +36,7 @@ public static class PacketParser
         out FlowTuple embedded,
         out HeaderOffsets embeddedAt)
     {
-        DropReason reason = Parse(packet[at.EmbeddedOffset..at.TotalLength], quoted: true, out embedded, out embeddedAt);
+        DropReason reason = ParseIp(packet[at.EmbeddedOffset..at.TotalLength], quoted: true, out embedded, out embeddedAt);
         if (reason != DropReason.None)
         {
             return reason;
@@ -49,7 +49,7 @@ public static class PacketParser
             : DropReason.None;
     }
 
-    private static DropReason Parse(ReadOnlySpan<byte> packet, bool quoted, out FlowTuple tuple, out HeaderOffsets at)
+    private static DropReason ParseIp(ReadOnlySpan<byte> packet, bool quoted, out FlowTuple tuple, out HeaderOffsets at)
     {
         if (packet.IsEmpty)
         {
