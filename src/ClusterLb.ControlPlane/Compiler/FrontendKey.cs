@@ -1,0 +1,13 @@
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.ControlPlane.Compiler;
+
+/// <summary>What a client dials. Port 0 with protocol ANY marks the address of an active ClusterIP (R18).</summary>
+public readonly record struct FrontendKey(IpAddr Address, ushort Port, IpProtocol Protocol)
+{
+    /// <summary>The mark of an active ClusterIP: no backends, only an address.</summary>
+    public bool IsAddressMark => Protocol == IpProtocol.Any;
+
+    /// <summary><c>10.96.0.10:53/UDP</c>.</summary>
+    public override string ToString() => $"{Address.WithPort(Port)}/{Protocol.ToString().ToUpperInvariant()}";
+}

@@ -1,0 +1,75 @@
+using System.Collections.Immutable;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.ControlPlane.Compiler;
+
+/// <summary>What the maps shall say about this node and the networks around it.</summary>
+/// <param name="Networks">Blocks and what they are.</param>
+/// <param name="Node">Everything but <see cref="NodeFlags.Synced"/>, which the reconcile loop adds.</param>
+public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Networks, NodeEntry Node)
+{
+    /// <summary>Combines the inputs with this node's object, which may be missing.</summary>
+    public static NodeImage Compile(NetworkInputs inputs, LocalNode? node)
+    {
+        ImmutableArray<IpPrefix> podRanges = inputs.Detection switch
+        {
+            LocalDetection.PodRanges => inputs.PodRanges,
+            LocalDetection.NodePodRanges => node?.PodRanges ?? [],
+            _ => [],
+        };
+
+        IpAddr primary4 = Primary(inputs.PrimaryIpv4, inputs, node, isIpv4: true);
+        IpAddr primary6 = Primary(inputs.PrimaryIpv6, inputs, node, isIpv4: false);
+
+        var networks = new Dictionary<IpPrefix, NetworkFlags>();
+        Add(networks, inputs.ServiceRanges, NetworkFlags.ServiceRange);
+        Add(networks, podRanges, NetworkFlags.PodRange);
+        foreach (IpAddr address in inputs.NodeAddresses)
+        {
+            bool nodePorts = inputs.NodePortsOnPrimaryOnly
+                ? address == primary4 || address == primary6
+                : HasNodePorts(inputs.NodePortRanges, address);
+            Add(networks, [IpPrefix.Host(address)], NetworkFlags.NodeAddress | (nodePorts ? NetworkFlags.NodePortAddress : NetworkFlags.None));
+        }
+
+        NodeFlags flags = (inputs.MasqueradeAll ? NodeFlags.MasqueradeAll : NodeFlags.None)
+            | (inputs.EchoReply ? NodeFlags.EchoReply : NodeFlags.None)
+            | (inputs.LocalhostNodePorts ? NodeFlags.LocalhostNodePorts : NodeFlags.None)
+            | (podRanges.IsEmpty ? NodeFlags.NoLocalDetection : NodeFlags.None); // kube-proxy: without a CIDR there is no detector
+
+        return new NodeImage(networks, inputs.Timeouts with { PrimaryIpv4 = primary4, PrimaryIpv6 = primary6, Flags = flags });
+    }
+
+    /// <summary>Configured, else the Node object's first that the node really has, else the node's first of the family.</summary>
+    private static IpAddr Primary(IpAddr? configured, NetworkInputs inputs, LocalNode? node, bool isIpv4)
+    {
+        if (configured is { } address)
+        {
+            return address;
+        }
+
+        IEnumerable<IpAddr> known = node is null ? [] : node.Addresses.Where(a => inputs.NodeAddresses.Contains(a));
+        return known.Concat(inputs.NodeAddresses).FirstOrDefault(a => a.IsIpv4 == isIpv4 && IsMasqueradeAddress(a));
+    }
+
+    private static bool IsMasqueradeAddress(IpAddr address) =>
+        address.IsIpv4
+            ? address.Ipv4 >> 24 != 127 && address.Ipv4 >> 16 != 0xA9FE // loopback, link-local
+            : address.High >> 54 != 0x3FA && address != IpAddr.FromIpv6(0, 1); // fe80::/10, ::1
+
+    private static bool HasNodePorts(ImmutableArray<IpPrefix> ranges, IpAddr address)
+    {
+        bool anyOfFamily = ranges.Any(r => r.Address.IsIpv4 == address.IsIpv4);
+        return !anyOfFamily || ranges.Any(r => r.Contains(address));
+    }
+
+    private static void Add(Dictionary<IpPrefix, NetworkFlags> networks, ImmutableArray<IpPrefix> blocks, NetworkFlags flags)
+    {
+        foreach (IpPrefix block in blocks)
+        {
+            networks[block] = networks.GetValueOrDefault(block) | flags;
+        }
+    }
+}

@@ -1,0 +1,312 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+
+namespace ClusterLb.ControlPlane.Model;
+
+/// <summary>What is known of the cluster. Sources put objects in, <see cref="Reconciler.ReconcileLoop"/> takes out which services changed.</summary>
+/// <remarks>Thread-safe. Putting an object that equals the one that is there is no change and wakes nobody.</remarks>
+public sealed class ClusterStateStore(string nodeName)
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<ObjectName, ServiceState> _services = [];
+    private readonly Dictionary<ObjectName, ObjectName> _serviceOfSlice = [];
+    private readonly Dictionary<(string Origin, string Kind, ObjectName Name), ImmutableArray<ObjectProblem>> _problems = [];
+    private HashSet<ObjectName> _changed = [];
+    private LocalNode? _node;
+    private NetworkInputs? _network;
+    private bool _networkChanged;
+    private bool _sourceComplete;
+
+    /// <summary>Raised after every change, on the thread that made it. Handlers must be quick and must not call back.</summary>
+    public event Action? Changed;
+
+    /// <summary>Raised once for every new problem, on the thread that found it.</summary>
+    public event Action<ObjectProblem>? ProblemFound;
+
+    /// <summary>The name of this node: decides which backends are local.</summary>
+    public string NodeName => nodeName;
+
+    /// <summary>The source has delivered its first complete list: what is not here does not exist.</summary>
+    public bool IsSourceComplete
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _sourceComplete;
+            }
+        }
+    }
+
+    /// <summary>This node's object; null while there is none.</summary>
+    public LocalNode? Node
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _node;
+            }
+        }
+    }
+
+    /// <summary>The inputs last given to <see cref="SetNetwork"/>; null before the first.</summary>
+    public NetworkInputs? Network
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _network;
+            }
+        }
+    }
+
+    /// <summary>All present problems, by object.</summary>
+    public ImmutableArray<ObjectProblem> Problems
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _problems.Values.SelectMany(p => p).OrderBy(p => p.ToString(), StringComparer.Ordinal)];
+            }
+        }
+    }
+
+    /// <summary>Adds or replaces a service.</summary>
+    public void Put(Service service)
+    {
+        lock (_lock)
+        {
+            ref ServiceState? state = ref StateOf(service.Name);
+            if (service.Equals(state!.Service))
+            {
+                return;
+            }
+
+            state = state with { Service = service };
+            _changed.Add(service.Name);
+        }
+
+        Changed?.Invoke();
+    }
+
+    /// <summary>Forgets a service: it was deleted, or is not proxied any more.</summary>
+    public void RemoveService(ObjectName name)
+    {
+        lock (_lock)
+        {
+            if (!_services.TryGetValue(name, out ServiceState? state) || state.Service is null)
+            {
+                return;
+            }
+
+            Keep(state with { Service = null });
+        }
+
+        Changed?.Invoke();
+    }
+
+    /// <summary>Adds or replaces a slice of backends.</summary>
+    public void Put(BackendSlice slice)
+    {
+        lock (_lock)
+        {
+            if (_serviceOfSlice.TryGetValue(slice.Name, out ObjectName before) && before != slice.Service)
+            {
+                Detach(slice.Name, before);
+            }
+
+            ref ServiceState? state = ref StateOf(slice.Service);
+            ImmutableArray<BackendSlice> slices = state!.Slices;
+            int at = IndexOf(slices, slice.Name);
+            if (at >= 0 && slices[at].Equals(slice))
+            {
+                return;
+            }
+
+            state = state with { Slices = at >= 0 ? slices.SetItem(at, slice) : slices.Insert(~at, slice) };
+            _serviceOfSlice[slice.Name] = slice.Service;
+            _changed.Add(slice.Service);
+        }
+
+        Changed?.Invoke();
+    }
+
+    /// <summary>Forgets a slice.</summary>
+    public void RemoveSlice(ObjectName name)
+    {
+        lock (_lock)
+        {
+            if (!_serviceOfSlice.Remove(name, out ObjectName service))
+            {
+                return;
+            }
+
+            Detach(name, service);
+        }
+
+        Changed?.Invoke();
+    }
+
+    /// <summary>This node's object. Objects of other nodes are ignored.</summary>
+    public void Put(LocalNode node)
+    {
+        if (!string.Equals(node.Name, NodeName, StringComparison.Ordinal))
+        {
+            return;
+        }
+
+        SetNode(node);
+    }
+
+    /// <summary>This node's object is gone.</summary>
+    public void RemoveNode() => SetNode(null);
+
+    /// <summary>Replaces what is known of the network.</summary>
+    public void SetNetwork(NetworkInputs network)
+    {
+        lock (_lock)
+        {
+            _network = network;
+            _networkChanged = true;
+        }
+
+        Changed?.Invoke();
+    }
+
+    /// <summary>To be called by the source once, after its first complete list. Nothing is written to the maps before.</summary>
+    public void SourceComplete()
+    {
+        lock (_lock)
+        {
+            _sourceComplete = true;
+        }
+
+        Changed?.Invoke();
+    }
+
+    /// <summary>Replaces the problems of one object (or file: empty kind, default name). An empty list clears them.</summary>
+    public void SetProblems(string origin, string kind, ObjectName name, IReadOnlyList<ObjectProblem> problems)
+    {
+        IReadOnlyList<ObjectProblem> fresh = problems;
+        lock (_lock)
+        {
+            if (_problems.TryGetValue((origin, kind, name), out ImmutableArray<ObjectProblem> known))
+            {
+                fresh = [.. problems.Except(known)];
+            }
+
+            if (problems.Count == 0)
+            {
+                _problems.Remove((origin, kind, name));
+            }
+            else
+            {
+                _problems[(origin, kind, name)] = [.. problems];
+            }
+        }
+
+        foreach (ObjectProblem problem in fresh)
+        {
+            ProblemFound?.Invoke(problem);
+        }
+    }
+
+    /// <summary>Everything known about one service.</summary>
+    public ServiceState Get(ObjectName name)
+    {
+        lock (_lock)
+        {
+            return _services.TryGetValue(name, out ServiceState? state) ? state : new ServiceState(name, null, []);
+        }
+    }
+
+    /// <summary>The names of all services that exist, in no order.</summary>
+    public IReadOnlyList<ObjectName> ServiceNames()
+    {
+        lock (_lock)
+        {
+            return [.. _services.Where(s => s.Value.Service is not null).Select(s => s.Key)];
+        }
+    }
+
+    /// <summary>Takes the changes since the last call. For the reconcile loop alone. Services stay until the first list is complete.</summary>
+    internal StateChanges TakeChanges()
+    {
+        lock (_lock)
+        {
+            var changes = new StateChanges(_sourceComplete, _sourceComplete ? _changed : [], _networkChanged, _node, _network);
+            _changed = _sourceComplete ? [] : _changed;
+            _networkChanged = false;
+            return changes;
+        }
+    }
+
+    private void SetNode(LocalNode? node)
+    {
+        lock (_lock)
+        {
+            if (Equals(_node, node))
+            {
+                return;
+            }
+
+            if (!string.Equals(_node?.Zone ?? "", node?.Zone ?? "", StringComparison.Ordinal))
+            {
+                // Only hints depend on the zone, and only services with hints can change by it.
+                _changed.UnionWith(_services.Values.Where(HasHints).Select(s => s.Name));
+            }
+
+            _node = node;
+            _networkChanged = true;
+        }
+
+        Changed?.Invoke();
+    }
+
+    private static bool HasHints(ServiceState state) =>
+        state.Slices.Any(slice => slice.Backends.Any(backend => backend.Hints is not null));
+
+    private ref ServiceState? StateOf(ObjectName name)
+    {
+        ref ServiceState? state = ref CollectionsMarshal.GetValueRefOrAddDefault(_services, name, out _);
+        state ??= new ServiceState(name, null, []);
+        return ref state;
+    }
+
+    private void Detach(ObjectName slice, ObjectName service)
+    {
+        ServiceState state = _services[service];
+        Keep(state with { Slices = state.Slices.RemoveAt(IndexOf(state.Slices, slice)) });
+    }
+
+    private void Keep(ServiceState state)
+    {
+        _changed.Add(state.Name);
+        if (state.Service is null && state.Slices.IsEmpty)
+        {
+            _services.Remove(state.Name);
+        }
+        else
+        {
+            _services[state.Name] = state;
+        }
+    }
+
+    /// <summary>Where the slice is, or the complement of where it belongs.</summary>
+    private static int IndexOf(ImmutableArray<BackendSlice> slices, ObjectName name)
+    {
+        for (int i = 0; i < slices.Length; i++)
+        {
+            int order = slices[i].Name.CompareTo(name);
+            if (order >= 0)
+            {
+                return order == 0 ? i : ~i;
+            }
+        }
+
+        return ~slices.Length;
+    }
+}

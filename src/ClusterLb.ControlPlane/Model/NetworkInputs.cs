@@ -1,0 +1,45 @@
+using System.Collections.Immutable;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.ControlPlane.Model;
+
+/// <summary>What the agent knows of the network beside Kubernetes objects: from configuration and netlink. Replaced whole on a change.</summary>
+public sealed record NetworkInputs
+{
+    /// <summary>Where service addresses come from.</summary>
+    public ImmutableArray<IpPrefix> ServiceRanges { get; init; } = [];
+
+    /// <summary>The cluster CIDRs: pods of all nodes.</summary>
+    public ImmutableArray<IpPrefix> PodRanges { get; init; } = [];
+
+    /// <summary>How pods are told from others. With ranges that are empty in a family, nobody is a pod in it.</summary>
+    public LocalDetection Detection { get; init; }
+
+    /// <summary>All addresses of this node. Loopback addresses need not be listed.</summary>
+    public ImmutableArray<IpAddr> NodeAddresses { get; init; } = [];
+
+    /// <summary>Masquerade address of IPv4 if it is configured. Else the Node object's, if the node has it, else the first.</summary>
+    public IpAddr? PrimaryIpv4 { get; init; }
+
+    /// <summary>Masquerade address of IPv6 if it is configured. Else the Node object's, if the node has it, else the first.</summary>
+    public IpAddr? PrimaryIpv6 { get; init; }
+
+    /// <summary>Blocks whose node addresses answer on node ports. Without one of a family: all addresses of it (R29).</summary>
+    public ImmutableArray<IpPrefix> NodePortRanges { get; init; } = [];
+
+    /// <summary>Node ports answer on the primary addresses only; <see cref="NodePortRanges"/> is not used.</summary>
+    public bool NodePortsOnPrimaryOnly { get; init; }
+
+    /// <summary>Node ports answer on 127.0.0.1 too.</summary>
+    public bool LocalhostNodePorts { get; init; } = true;
+
+    /// <summary>Masquerade all ClusterIP traffic.</summary>
+    public bool MasqueradeAll { get; init; }
+
+    /// <summary>Answer ICMP echo requests to frontends.</summary>
+    public bool EchoReply { get; init; }
+
+    /// <summary>Flow timeouts; addresses and flags of it are ignored.</summary>
+    public NodeEntry Timeouts { get; init; } = NodeEntry.Default;
+}

@@ -1,0 +1,10 @@
+namespace ClusterLb.ControlPlane.Model;
+
+/// <summary>What changed since the last look.</summary>
+/// <param name="IsSourceComplete">Before, no service may be written.</param>
+/// <param name="Services">Services to compile again; some may be gone.</param>
+/// <param name="NetworkChanged">The node or the network inputs changed.</param>
+/// <param name="Node">As it is now.</param>
+/// <param name="Network">As they are now; null while nobody has said.</param>
+internal sealed record StateChanges(
+    bool IsSourceComplete, HashSet<ObjectName> Services, bool NetworkChanged, LocalNode? Node, NetworkInputs? Network);

@@ -1,0 +1,282 @@
+using ClusterLb.ControlPlane.Compiler;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.ControlPlane.Reconciler;
+
+/// <summary>Frontends and their slots.</summary>
+public sealed partial class MapReconciler
+{
+    private void SyncFrontends(
+        ServicePortImage port, ServicePortLedger ledger, HashSet<FrontendKey> owned, HashSet<FrontendKey> written)
+    {
+        var serving = new HashSet<uint>(ledger.Serving.Length);
+        foreach (ServingBackend backend in ledger.Serving)
+        {
+            serving.Add(backend.Id);
+        }
+
+        var frontends = new List<FrontendKey>(port.Frontends.Count);
+        foreach (FrontendImage frontend in port.Frontends)
+        {
+            if (!owned.Contains(frontend.Key) || written.Contains(frontend.Key))
+            {
+                continue;
+            }
+
+            if (TryWriteFrontend(frontend, ledger.Id, serving))
+            {
+                frontends.Add(frontend.Key);
+                written.Add(frontend.Key);
+            }
+            else
+            {
+                RemoveFrontend(frontend.Key); // no room: rather no frontend than one that is half right
+            }
+        }
+
+        ledger.Frontends = [.. frontends];
+    }
+
+    private bool TryWriteFrontend(FrontendImage frontend, uint portId, HashSet<uint> serving)
+    {
+        FrontendKey key = frontend.Key;
+        uint id = _frontendIds.Get(key);
+        var head = new ServiceEntry
+        {
+            BackendId = ServiceEntry.PackAffinity(frontend.AffinitySeconds, frontend.Algorithm),
+            RevNatId = id,
+            ServicePortId = portId,
+            Flags = frontend.Flags,
+        };
+
+        bool hasTwoScopes = frontend.Flags.HasFlag(ServiceFlags.TwoScopes);
+        return _writer.Put(_maps.ReverseNat, id, new ReverseNatEntry(key.Address, key.Port, key.Protocol))
+            && (!hasTwoScopes || TryWriteScope(key, LookupScope.Internal, head, Ids(frontend.InternalSlots, serving)))
+            && TryWriteScope(key, LookupScope.External, head, Ids(frontend.Slots, serving))
+            && (hasTwoScopes || RemoveScope(key, LookupScope.Internal));
+    }
+
+    /// <summary>Ids of the backends, without those there was no room for.</summary>
+    private List<uint> Ids(IReadOnlyList<BackendKey> backends, HashSet<uint> serving)
+    {
+        var ids = new List<uint>(backends.Count);
+        foreach (BackendKey backend in backends)
+        {
+            if (_backends.TryGetId(backend, out uint id) && serving.Contains(id))
+            {
+                ids.Add(id);
+            }
+        }
+
+        return ids;
+    }
+
+    /// <summary>Writes the slots, then the head with their count, then removes slots beyond it.</summary>
+    /// <remarks>
+    /// A slot whose backend is to go takes a new backend, else the backend of the last slot, which is listed twice until the head
+    /// is written. So at every moment slots 1 to count exist; who read the old count may miss a slot beyond the new one, and reads
+    /// the head again.
+    /// </remarks>
+    /// <returns>False if there was no room to keep the frontend consistent.</returns>
+    private bool TryWriteScope(FrontendKey key, LookupScope scope, ServiceEntry head, List<uint> backends)
+    {
+        uint oldCount = CountOf(key, scope, out ServiceFlags oldFlags);
+        bool hasAffinity = head.Flags.HasFlag(ServiceFlags.Affinity);
+        var missing = new HashSet<uint>(backends);
+        List<uint> holes = FindHoles(key, scope, head, oldCount, missing, out HashSet<uint> leaving, out bool isWritten);
+        if (!isWritten)
+        {
+            return false;
+        }
+
+        foreach (uint backend in hasAffinity ? backends : [])
+        {
+            _writer.Put(_maps.Eligible, new EligibleKey(head.RevNatId, scope, backend), (byte)0); // before a flow can choose it
+        }
+
+        uint count = oldCount;
+        int filled = 0;
+        foreach (uint backend in backends)
+        {
+            if (!missing.Contains(backend))
+            {
+                continue;
+            }
+
+            bool inHole = filled < holes.Count;
+            uint slot = inHole ? holes[filled++] : count + 1;
+            if (TryWriteSlot(key, scope, slot, backend, head))
+            {
+                count = Math.Max(count, slot);
+            }
+            else if (inHole)
+            {
+                return false;
+            }
+            else
+            {
+                break; // served by as many as fit; the map is reported as full
+            }
+        }
+
+        if (!TryCloseHoles(key, scope, head, holes[filled..], ref count))
+        {
+            return false;
+        }
+
+        head.Count = count;
+        if (!_writer.Put(_maps.Services, HeadKey(key, scope), head))
+        {
+            RemoveSlots(key, scope, 1, count);
+            return false;
+        }
+
+        RemoveSlots(key, scope, count + 1, oldCount);
+        if (oldFlags.HasFlag(ServiceFlags.Affinity))
+        {
+            RemoveEligible(head.RevNatId, scope, hasAffinity ? leaving : leaving.Concat(backends));
+        }
+
+        return true;
+    }
+
+    /// <summary>Slots whose backend is not wanted any more, in order; takes the backends that have their slot out of <paramref name="missing"/>.</summary>
+    private List<uint> FindHoles(
+        FrontendKey key, LookupScope scope, ServiceEntry head, uint count, HashSet<uint> missing,
+        out HashSet<uint> leaving, out bool isWritten)
+    {
+        var holes = new List<uint>();
+        leaving = [];
+        isWritten = true;
+        for (uint slot = 1; slot <= count; slot++)
+        {
+            bool exists = _maps.Services.TryLookup(SlotKey(key, scope, slot), out ServiceEntry entry);
+            if (exists && missing.Remove(entry.BackendId))
+            {
+                isWritten &= TryWriteSlot(key, scope, slot, entry.BackendId, head); // its ids may have changed
+                continue;
+            }
+
+            holes.Add(slot);
+            if (exists)
+            {
+                leaving.Add(entry.BackendId);
+            }
+        }
+
+        return holes;
+    }
+
+    /// <summary>Moves the last slots into the holes that are left: two slots are touched for each backend that goes.</summary>
+    private bool TryCloseHoles(FrontendKey key, LookupScope scope, ServiceEntry head, List<uint> holes, ref uint count)
+    {
+        int first = 0;
+        int last = holes.Count - 1;
+        for (; first <= last; count--)
+        {
+            if (holes[last] == count)
+            {
+                last--;
+                continue;
+            }
+
+            if (!_maps.Services.TryLookup(SlotKey(key, scope, count), out ServiceEntry entry)
+                || !TryWriteSlot(key, scope, holes[first], entry.BackendId, head))
+            {
+                return false;
+            }
+
+            first++;
+        }
+
+        return true;
+    }
+
+    private bool TryWriteSlot(FrontendKey key, LookupScope scope, uint slot, uint backend, ServiceEntry head) =>
+        _writer.Put(_maps.Services, SlotKey(key, scope, slot), new ServiceEntry
+        {
+            BackendId = backend,
+            RevNatId = head.RevNatId,
+            ServicePortId = head.ServicePortId,
+        });
+
+    private void RemoveFrontends(ServiceLedger before, ServiceImage image, HashSet<FrontendKey> written)
+    {
+        foreach (FrontendKey key in before.Ports.SelectMany(p => p.Frontends).Where(k => !written.Contains(k)))
+        {
+            // Already gone, or overwritten by the service that owns it now.
+            if (!_claims.IsOwned(key) || _claims.IsOwner(key, image.Service))
+            {
+                RemoveFrontend(key);
+            }
+        }
+
+        foreach (FrontendKey mark in before.Claims.Where(k => k.IsAddressMark && !image.AddressMarks.Contains(k)))
+        {
+            if (!_claims.IsOwned(mark) || _claims.IsOwner(mark, image.Service))
+            {
+                _writer.Remove(_maps.Services, HeadKey(mark, LookupScope.External));
+            }
+        }
+    }
+
+    private void RemoveFrontend(FrontendKey key)
+    {
+        RemoveScope(key, LookupScope.External);
+        RemoveScope(key, LookupScope.Internal);
+        if (_frontendIds.TryGet(key, out uint id))
+        {
+            _writer.Remove(_maps.ReverseNat, id);
+            _frontendIds.Release(key);
+        }
+    }
+
+    /// <summary>The head first: nobody looks for slots without it.</summary>
+    private bool RemoveScope(FrontendKey key, LookupScope scope)
+    {
+        if (!_maps.Services.TryLookup(HeadKey(key, scope), out ServiceEntry head))
+        {
+            return true;
+        }
+
+        var leaving = new List<uint>();
+        for (uint slot = 1; head.Flags.HasFlag(ServiceFlags.Affinity) && slot <= head.Count; slot++)
+        {
+            if (_maps.Services.TryLookup(SlotKey(key, scope, slot), out ServiceEntry entry))
+            {
+                leaving.Add(entry.BackendId);
+            }
+        }
+
+        _writer.Remove(_maps.Services, HeadKey(key, scope));
+        RemoveSlots(key, scope, 1, head.Count);
+        RemoveEligible(head.RevNatId, scope, leaving);
+        return true;
+    }
+
+    private void RemoveSlots(FrontendKey key, LookupScope scope, uint first, uint last)
+    {
+        for (uint slot = last; slot >= first; slot--)
+        {
+            _writer.Remove(_maps.Services, SlotKey(key, scope, slot));
+        }
+    }
+
+    private void RemoveEligible(uint frontendId, LookupScope scope, IEnumerable<uint> backends)
+    {
+        foreach (uint backend in backends)
+        {
+            _writer.Remove(_maps.Eligible, new EligibleKey(frontendId, scope, backend));
+        }
+    }
+
+    /// <summary>Slots that the head counts; 0 without a head.</summary>
+    private uint CountOf(FrontendKey key, LookupScope scope, out ServiceFlags flags)
+    {
+        bool exists = _maps.Services.TryLookup(HeadKey(key, scope), out ServiceEntry head);
+        flags = exists ? head.Flags : ServiceFlags.None;
+        return exists ? (uint)Math.Min(head.Count, _maps.Services.Capacity) : 0;
+    }
+
+    private static ServiceKey SlotKey(FrontendKey key, LookupScope scope, uint slot) => new(key.Address, key.Port, key.Protocol, scope, slot);
+}

@@ -1,0 +1,244 @@
+using ClusterLb.ControlPlane.Compiler;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.ControlPlane.Reconciler;
+
+/// <summary>Carries changes from the store to the maps: when, and what if it fails. The one caller of the compiler and the reconciler.</summary>
+public sealed class ReconcileLoop : IDisposable
+{
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+
+    private readonly ClusterStateStore _store;
+    private readonly MapReconciler _reconciler;
+    private readonly ReconcileOptions _options;
+    private readonly TimeProvider _time;
+    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly Lock _pendingLock = new();
+    private DateTimeOffset? _pendingSince;
+    private volatile ReconcileStatus _status = new();
+    private bool _resyncDue = true;
+    private long _lastResync;
+
+    /// <summary>Adopts what the maps hold; nothing is written before the first sync.</summary>
+    public ReconcileLoop(ClusterStateStore store, LbMaps maps, ReconcileOptions? options = null, TimeProvider? time = null)
+    {
+        _store = store;
+        _time = time ?? TimeProvider.System;
+        _options = options ?? new ReconcileOptions();
+        _reconciler = new MapReconciler(maps, _time);
+        _store.Changed += OnChanged;
+    }
+
+    /// <summary>Raised after every sync, failed ones too, on the thread of the loop: for readiness, metrics and reclaiming places.</summary>
+    public event Action<ReconcileStatus>? Completed;
+
+    /// <summary>How far the maps are. Any thread.</summary>
+    public ReconcileStatus Status
+    {
+        get
+        {
+            lock (_pendingLock)
+            {
+                return _status with { PendingSince = _pendingSince };
+            }
+        }
+    }
+
+    /// <summary>Runs until cancelled. A sync that fails is repeated in full after a second.</summary>
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            while (true)
+            {
+                await WaitForWorkAsync(cancellation);
+                TimeSpan pause = _options.MinSyncPeriod;
+                if (!TrySync())
+                {
+                    pause = RetryDelay;
+                    Wake();
+                }
+
+                await Task.Delay(pause, _time, cancellation);
+            }
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+        }
+    }
+
+    /// <summary>Writes all that is pending, on this thread. For explain and tests; not beside <see cref="RunAsync"/>.</summary>
+    public void SyncNow() => Sync();
+
+    /// <summary>As <see cref="SyncNow"/>, and compares every service with the maps.</summary>
+    public void ResyncNow()
+    {
+        _resyncDue = true;
+        Sync();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _store.Changed -= OnChanged;
+        _wake.Dispose();
+    }
+
+    private void OnChanged()
+    {
+        lock (_pendingLock)
+        {
+            _pendingSince ??= _time.GetUtcNow();
+        }
+
+        Wake();
+    }
+
+    private void Wake()
+    {
+        try
+        {
+            _wake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Awake already.
+        }
+    }
+
+    /// <summary>Returns when something changed, or when the next full comparison is due.</summary>
+    private async Task WaitForWorkAsync(CancellationToken cancellation)
+    {
+        TimeSpan left = Timeout.InfiniteTimeSpan; // before the first complete list there is nothing to compare with
+        if (_status.IsSynced)
+        {
+            TimeSpan untilResync = _options.SyncPeriod - _time.GetElapsedTime(_lastResync);
+            left = untilResync > TimeSpan.Zero ? untilResync : TimeSpan.Zero;
+        }
+
+        using var timer = new CancellationTokenSource(left, _time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellation);
+        try
+        {
+            await _wake.WaitAsync(both.Token);
+        }
+        catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+        {
+            _resyncDue = true;
+        }
+    }
+
+    private bool TrySync()
+    {
+        try
+        {
+            Sync();
+            return true;
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            // Whatever it was, the maps are consistent at every write, and a full comparison mends what is missing.
+            _resyncDue = true;
+            _status = _status with { LastError = e.Message };
+            Completed?.Invoke(Status);
+            return false;
+        }
+    }
+
+    private void Sync()
+    {
+        long start = _time.GetTimestamp();
+        DateTimeOffset? pending = ExchangePending(null);
+        bool isSynced;
+        try
+        {
+            isSynced = WriteChanges();
+        }
+        catch
+        {
+            ExchangePending(pending);
+            throw;
+        }
+
+        _status = new ReconcileStatus
+        {
+            IsSynced = isSynced,
+            LastSync = _time.GetUtcNow(),
+            LastDuration = _time.GetElapsedTime(start),
+            Services = _reconciler.ServiceCount,
+            Backends = _reconciler.BackendCount,
+            Writes = _reconciler.Writes,
+            Syncs = _status.Syncs + 1,
+            FullMaps = [.. _reconciler.FullMaps.Order(StringComparer.Ordinal)],
+            IncompleteServices = _reconciler.IncompleteCount,
+        };
+        Completed?.Invoke(Status);
+    }
+
+    /// <summary>Writes what changed, or compares everything if that is due.</summary>
+    /// <returns>True if the maps hold a complete list.</returns>
+    private bool WriteChanges()
+    {
+        StateChanges changes = _store.TakeChanges();
+        if (changes.Network is { } network && (changes.NetworkChanged || _resyncDue))
+        {
+            _reconciler.Sync(NodeImage.Compile(network, changes.Node));
+        }
+
+        if (!changes.IsSourceComplete)
+        {
+            return false; // half a list would take backends away from services that were adopted
+        }
+
+        string zone = changes.Node?.Zone ?? "";
+        bool isResync = _resyncDue;
+        _resyncDue = true; // in case of an exception: the changes are taken, only a full comparison finds them again
+        HashSet<ObjectName> services = changes.Services;
+        if (isResync)
+        {
+            _reconciler.ForgetRefusals();
+            services.UnionWith(_store.ServiceNames());
+            services.UnionWith(_reconciler.ServiceNames);
+        }
+
+        IReadOnlyCollection<ObjectName> batch = services;
+        do
+        {
+            foreach (ObjectName service in batch)
+            {
+                SyncService(service, zone);
+            }
+
+            batch = _reconciler.TakeDisplaced();
+        }
+        while (batch.Count > 0);
+
+        if (isResync)
+        {
+            _reconciler.RemoveUnconfirmed();
+            _reconciler.MarkSynced();
+            _lastResync = _time.GetTimestamp();
+        }
+
+        _resyncDue = false;
+        return true;
+    }
+
+    private void SyncService(ObjectName name, string zone)
+    {
+        ServiceImage image = ServiceCompiler.Compile(_store.Get(name), _store.NodeName, zone);
+        IReadOnlyList<string> conflicts = _reconciler.Sync(image);
+        _store.SetProblems("", "Service", name, [.. image.Notices.Concat(conflicts).Select(n => new ObjectProblem("", "Service", name, "", n))]);
+    }
+
+    private DateTimeOffset? ExchangePending(DateTimeOffset? pending)
+    {
+        lock (_pendingLock)
+        {
+            DateTimeOffset? before = _pendingSince;
+            _pendingSince = pending;
+            return before;
+        }
+    }
+}

@@ -1,0 +1,30 @@
+namespace ClusterLb.ControlPlane.Reconciler;
+
+/// <summary>When the maps are brought up to date (iptables.minSyncPeriod and syncPeriod of kube-proxy's configuration).</summary>
+public sealed record ReconcileOptions
+{
+    /// <summary>At least so long between two syncs; the first change after a pause is written at once. Default: 1 s.</summary>
+    public TimeSpan MinSyncPeriod { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often all services are compared with the maps, changed or not. Default: 30 s.</summary>
+    public TimeSpan SyncPeriod { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
+    public IEnumerable<string> Problems()
+    {
+        if (MinSyncPeriod < TimeSpan.Zero)
+        {
+            yield return $"minSyncPeriod is {MinSyncPeriod}, but must not be negative.";
+        }
+
+        if (SyncPeriod <= TimeSpan.Zero)
+        {
+            yield return $"syncPeriod is {SyncPeriod}, but must be positive.";
+        }
+
+        if (SyncPeriod < MinSyncPeriod)
+        {
+            yield return $"syncPeriod ({SyncPeriod}) must not be shorter than minSyncPeriod ({MinSyncPeriod}).";
+        }
+    }
+}
