@@ -37,6 +37,7 @@ public sealed class DictionaryMap<TKey, TEntry>(string name, int capacity = int.
     where TKey : notnull
 {
     private readonly Dictionary<TKey, TEntry> _entries = [];
+    private ulong _lastNumber;
 
     public string Name => name;
 
@@ -78,6 +79,8 @@ public sealed class DictionaryMap<TKey, TEntry>(string name, int capacity = int.
         Writes++;
         return MapResult.Ok;
     }
+
+    public ulong TakeNumber() => ++_lastNumber;
 
     public IEnumerable<KeyValuePair<TKey, TEntry>> Entries() => _entries;
 }

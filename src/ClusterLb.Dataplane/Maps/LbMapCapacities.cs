@@ -1,0 +1,62 @@
+namespace ClusterLb.Dataplane.Maps;
+
+/// <summary>How many entries fit, fixed when a file is made; another number at the next start copies the entries to a new file.</summary>
+/// <remarks>All memory is allocated at once: some 90 MB with the defaults (docs/maps.md has the bytes per entry).</remarks>
+public sealed record LbMapCapacities
+{
+    /// <summary>The least and the most that each number may be.</summary>
+    public const int Least = 16;
+
+    /// <summary>The most that each number may be: sixteen million.</summary>
+    public const int Most = 1 << 24;
+
+    /// <summary>Frontends and their slots together, per family: 1 + backends, for each frontend and scope.</summary>
+    public int Services { get; init; } = 262_144;
+
+    /// <summary>Backends per family.</summary>
+    public int Backends { get; init; } = 131_072;
+
+    /// <summary>Frontends per family (the reverse NAT map).</summary>
+    public int Frontends { get; init; } = 65_536;
+
+    /// <summary>Pairs of service port and backend that serves it.</summary>
+    public int Serving { get; init; } = 262_144;
+
+    /// <summary>Pairs of frontend with affinity and eligible backend.</summary>
+    public int Eligible { get; init; } = 65_536;
+
+    /// <summary>Service ports.</summary>
+    public int ServicePorts { get; init; } = 65_536;
+
+    /// <summary>Names of service ports: 272 bytes each.</summary>
+    public int ServiceNames { get; init; } = 65_536;
+
+    /// <summary>Blocks of addresses per family.</summary>
+    public int Networks { get; init; } = 4_096;
+
+    /// <summary>For tests and for one-shot tools: a few thousand of each, two megabytes.</summary>
+    public static LbMapCapacities Small => new()
+    {
+        Services = 8_192,
+        Backends = 4_096,
+        Frontends = 2_048,
+        Serving = 4_096,
+        Eligible = 4_096,
+        ServicePorts = 2_048,
+        ServiceNames = 2_048,
+        Networks = 256,
+    };
+
+    /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
+    public IEnumerable<string> Problems()
+    {
+        (string Name, int Value)[] all =
+        [
+            ("services", Services), ("backends", Backends), ("frontends", Frontends), ("serving", Serving),
+            ("eligible", Eligible), ("servicePorts", ServicePorts), ("serviceNames", ServiceNames), ("networks", Networks),
+        ];
+        return all
+            .Where(capacity => capacity.Value is < Least or > Most)
+            .Select(capacity => $"maps.{capacity.Name} is {capacity.Value}, but must be from {Least} to {Most} entries.");
+    }
+}

@@ -1,0 +1,187 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace ClusterLb.Dataplane.Maps;
+
+/// <summary>The load-balancing maps in shared memory. One writer (the agent); readers in any process, which never wait.</summary>
+/// <remarks>Writing is not thread-safe. Reading is, from any thread: by generation checks, or in the dataplane by epochs
+/// (<see cref="WorkerSlots"/>). After <see cref="Dispose"/> the memory is gone; stop all readers before.</remarks>
+public sealed class SharedLbMaps : LbMaps
+{
+    /// <summary>Directory of the maps, in the state directory.</summary>
+    public const string DirectoryName = "maps";
+
+    private const string FlowsDirectoryName = "flows";
+
+    private readonly MapFile? _epochFile; // of a reader; the writer's belongs to its epochs
+    private readonly Epochs _epochs;
+    private readonly TypedMap<ServingKey, byte, ServingFileKey, NoValue, ServingLayout> _serving;
+    private readonly TypedMap<EligibleKey, byte, EligibleFileKey, NoValue, EligibleLayout> _eligible;
+    private readonly TypedMap<uint, ServicePortEntry, uint, ServicePortValue, ServicePortLayout> _servicePorts;
+    private readonly TypedMap<uint, string, uint, ServiceNameValue, ServiceNameLayout> _serviceNames;
+    private readonly TypedMap<uint, NodeEntry, uint, NodeValue, NodeLayout> _node;
+    private readonly string _flowsDirectory;
+
+    private SharedLbMaps(IMapSource source, LbMapCapacities capacities, Epochs epochs, MapFile? epochFile, string flowsDirectory = "")
+    {
+        _epochs = epochs;
+        _epochFile = epochFile;
+        _flowsDirectory = flowsDirectory;
+        Services = new ServiceMap(source, capacities.Services);
+        Backends = new BackendMap(source, capacities.Backends);
+        ReverseNat = new ReverseNatMap(source, capacities.Frontends);
+        Networks = new NetworkMap(source, capacities.Networks);
+        _serving = new(source.Open<ServingFileKey, NoValue>("serving", capacities.Serving));
+        _eligible = new(source.Open<EligibleFileKey, NoValue>("eligible", capacities.Eligible));
+        _servicePorts = new(source.Open<uint, ServicePortValue>("service_ports", capacities.ServicePorts));
+        _serviceNames = new(source.Open<uint, ServiceNameValue>("service_names", capacities.ServiceNames));
+        _node = new(source.Open<uint, NodeValue>("node", 1));
+    }
+
+    /// <inheritdoc/>
+    public override ServiceMap Services { get; }
+
+    /// <inheritdoc/>
+    public override BackendMap Backends { get; }
+
+    /// <inheritdoc/>
+    public override ReverseNatMap ReverseNat { get; }
+
+    /// <inheritdoc/>
+    public override ILbMap<ServingKey, byte> Serving => _serving;
+
+    /// <inheritdoc/>
+    public override ILbMap<EligibleKey, byte> Eligible => _eligible;
+
+    /// <inheritdoc/>
+    public override ILbMap<uint, ServicePortEntry> ServicePorts => _servicePorts;
+
+    /// <inheritdoc/>
+    public override ILbMap<uint, string> ServiceNames => _serviceNames;
+
+    /// <inheritdoc/>
+    public override NetworkMap Networks { get; }
+
+    /// <inheritdoc/>
+    public override ILbMap<uint, NodeEntry> Node => _node;
+
+    /// <summary>What opening for writing found, one report per file; empty for readers.</summary>
+    public IReadOnlyList<MapFileReport> AdoptionReport { get; private init; } = [];
+
+    /// <summary>True once a writer with other capacities or layouts has taken over: a reader should open the maps again.</summary>
+    public bool IsRetired => Maps.SelectMany(map => map.Files).Any(file => file.IsRetired);
+
+    /// <summary>Signs of life of the dataplane's workers; empty for readers.</summary>
+    public IReadOnlyList<WorkerHeartbeat> Heartbeats => _epochs.Heartbeats();
+
+    internal MapFile EpochFile => _epochFile ?? _epochs.File ?? throw new InvalidOperationException("These maps have no workers.");
+
+    private IEnumerable<ISharedMap> Maps =>
+        [Services, Backends, ReverseNat, Networks, _serving, _eligible, _servicePorts, _serviceNames, _node];
+
+    /// <summary>Anonymous memory, for tests, explain and benchmarks: written and read by one thread.</summary>
+    public static SharedLbMaps CreateInMemory(LbMapCapacities capacities) =>
+        new(new AnonymousMaps(Epochs.None), capacities, Epochs.None, null);
+
+    /// <summary>The one writer's view of DIR/maps, which is made or adopted. The caller holds agent.lock.</summary>
+    /// <param name="stateDir">The state directory; it and its sub-directories are made if missing.</param>
+    /// <param name="capacities">Other ones than before: the entries are copied to new files.</param>
+    /// <param name="warn">Told, one line each, what an operator should know.</param>
+    /// <exception cref="MapFileException">A file cannot be made.</exception>
+    public static SharedLbMaps OpenForWriting(string stateDir, LbMapCapacities capacities, Action<string> warn)
+    {
+        string mapsDirectory = Path.Combine(stateDir, DirectoryName);
+        string flowsDirectory = Path.Combine(stateDir, FlowsDirectoryName);
+        Directory.CreateDirectory(mapsDirectory);
+        Directory.CreateDirectory(flowsDirectory);
+        if (!MapFile.IsInMemory(mapsDirectory))
+        {
+            warn($"'{mapsDirectory}' is not on tmpfs: a write to a map may wait for the disk, tens of milliseconds. " +
+                "Use a state directory under /run or /dev/shm.");
+        }
+
+        var reports = new List<MapFileReport>();
+        MapFile workers = MapFile.OpenForWriting(flowsDirectory, WorkerSlots.Spec, null, out MapFileReport workersReport);
+        MapFile epoch = MapFile.OpenForWriting(mapsDirectory, Epochs.Spec, null, out MapFileReport epochReport);
+        Seen(workersReport);
+        Seen(epochReport);
+
+        Epochs epochs;
+        using (workers)
+        {
+            epochs = Epochs.Over(epoch, workers.OpenDescriptor(readOnly: true));
+        }
+
+        return new SharedLbMaps(new WritableMaps(mapsDirectory, epochs, Seen), capacities, epochs, null, flowsDirectory)
+        {
+            AdoptionReport = reports,
+        };
+
+        void Seen(MapFileReport report)
+        {
+            reports.Add(report);
+            if (report.Outcome == MapFileOutcome.SetAside)
+            {
+                warn($"Map '{report.Name}' was set aside: {report.Reason}.");
+            }
+
+            if (report.Dropped > 0)
+            {
+                warn($"Map '{report.Name}' lost {report.Dropped} entries that made no sense or did not fit; {report.Entries} stay.");
+            }
+        }
+    }
+
+    /// <summary>A reader outside of the dataplane: works with the agent dead or alive, and checks generations.</summary>
+    /// <exception cref="MapFileException">A file cannot be used.</exception>
+    /// <exception cref="FileNotFoundException">There are no maps: no agent ever ran with this state directory.</exception>
+    public static SharedLbMaps OpenForReading(string stateDir) =>
+        new(new ReadableMaps(Path.Combine(stateDir, DirectoryName)), LbMapCapacities.Small, Epochs.None, null);
+
+    /// <summary>The dataplane's view: read-only mappings of descriptors that the agent handed over, protected by epochs.</summary>
+    /// <param name="files">By name, those of <see cref="OpenDescriptors"/>; owned by the new object.</param>
+    /// <exception cref="KeyNotFoundException">One is missing.</exception>
+    /// <exception cref="MapFileException">One is not what its name says.</exception>
+    public static SharedLbMaps FromDescriptors(IReadOnlyDictionary<string, SafeFileHandle> files) =>
+        new(new ReceivedMaps(files), LbMapCapacities.Small, Epochs.None,
+            MapFile.FromDescriptor(files[Epochs.FileName], Epochs.Spec, writable: false));
+
+    /// <summary>Fresh descriptors of all maps and of the epoch, to hand to the dataplane; the caller disposes them.</summary>
+    public IReadOnlyList<(string Name, SafeFileHandle Handle)> OpenDescriptors(bool readOnly) =>
+        Maps.SelectMany(map => map.Files).Append(_epochs.File).OfType<MapFile>()
+            .Select(file => (file.Spec.Name, file.OpenDescriptor(readOnly)))
+            .ToList();
+
+    /// <summary>A fresh, writable descriptor of the file of <see cref="WorkerSlots"/>, to hand to the dataplane.</summary>
+    public SafeFileHandle OpenWorkersDescriptor()
+    {
+        using MapFile file = MapFile.OpenForWriting(_flowsDirectory, WorkerSlots.Spec, null, out _);
+        return file.OpenDescriptor(readOnly: false);
+    }
+
+    /// <summary>Frees places that no worker can hold any more. For the writer, after a batch of changes.</summary>
+    public void Reclaim()
+    {
+        foreach (ISharedMap map in Maps)
+        {
+            map.Reclaim();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override NetworkFlags Classify(IpAddr address) => Networks.Classify(address);
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        foreach (ISharedMap map in Maps)
+        {
+            map.Dispose();
+        }
+
+        _epochFile?.Dispose();
+        if (_epochs != Epochs.None)
+        {
+            _epochs.Dispose();
+        }
+    }
+}
