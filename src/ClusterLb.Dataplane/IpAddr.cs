@@ -29,6 +29,11 @@ public readonly struct IpAddr : IEquatable<IpAddr>, IComparable<IpAddr>
     /// <summary>The four bytes of an IPv4 address as a number; meaningless for IPv6.</summary>
     public uint Ipv4 => (uint)Low;
 
+    /// <summary>Link-local (169.254/16, fe80::/10), multicast (224/4, ff00::/8) or the broadcast address: no router passes it on.</summary>
+    public bool IsLinkLocalOrMulticast => IsIpv4
+        ? Ipv4 >> 16 == 0xA9FE || Ipv4 >> 28 == 0xE || Ipv4 == uint.MaxValue
+        : High >> 54 == 0x3FA || High >> 56 == 0xFF;
+
     /// <summary>32 or 128.</summary>
     public int BitLength => IsIpv4 ? 32 : 128;
 

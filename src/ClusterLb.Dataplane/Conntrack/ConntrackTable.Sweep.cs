@@ -40,16 +40,33 @@ internal sealed partial class ConntrackTable<TKey>
         int removed = 0;
         for (int place = 1; place <= UsedPlaces; place++)
         {
-            FlowPlace<TKey> copy = PlaceAt(place);
-            Volatile.ReadBarrier();
-            uint generation = Generation(Volatile.Read(ref PlaceAt(place).Life));
-            if (IsLive(generation) && generation == Generation(copy.Life)
-                && filter.Matches(FlowSnapshot.Of(copy, nowMs)) && Remove(place, generation))
+            if (TryCopy(place, out FlowPlace<TKey> flow) && filter.Matches(FlowSnapshot.Of(flow, nowMs))
+                && Remove(place, Generation(flow.Life)))
             {
                 removed++;
             }
         }
 
         return removed;
+    }
+
+    /// <summary>All flows of this process's table.</summary>
+    public IEnumerable<FlowSnapshot> List(long nowMs)
+    {
+        for (int place = 1; place <= UsedPlaces; place++)
+        {
+            if (TryCopy(place, out FlowPlace<TKey> flow))
+            {
+                yield return FlowSnapshot.Of(flow, nowMs);
+            }
+        }
+    }
+
+    private bool TryCopy(int place, out FlowPlace<TKey> copy)
+    {
+        uint generation = Generation(Volatile.Read(ref PlaceAt(place).Life));
+        copy = PlaceAt(place);
+        Volatile.ReadBarrier(); // the fields before the second look, as in a lookup
+        return IsLive(generation) && Generation(Volatile.Read(ref PlaceAt(place).Life)) == generation;
     }
 }

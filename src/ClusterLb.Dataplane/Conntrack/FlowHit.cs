@@ -32,7 +32,17 @@ public readonly struct FlowHit
     /// <summary>The service port's revision when the backend was last known to serve.</summary>
     public ulong Revision { get; init; }
 
+    /// <summary>Both sides have finished, or one has reset.</summary>
+    public bool IsClosing => TcpFlow.IsClosing(State);
+
     internal int Place { get; init; }
 
     internal uint Generation { get; init; }
+
+    /// <summary>State after this packet.</summary>
+    /// <param name="protocol">The packet's.</param>
+    /// <param name="flags">The packet's, if it is TCP.</param>
+    public FlowState StateAfter(IpProtocol protocol, TcpFlags flags) => protocol == IpProtocol.Tcp
+        ? TcpFlow.After(State, flags, IsReply)
+        : IsReply ? State | FlowState.ReplySeen : State;
 }

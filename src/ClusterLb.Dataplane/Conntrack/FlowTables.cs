@@ -191,6 +191,9 @@ public sealed partial class FlowTables : IDisposable
     /// <returns>Flows removed.</returns>
     public int Flush(FlowFilter filter, long nowMs) => _ipv4.Flush(filter, nowMs) + _ipv6.Flush(filter, nowMs);
 
+    /// <summary>All flows, each of them whole; not a snapshot of one moment. For tests and explain; others use <see cref="Read(string, long)"/>.</summary>
+    public IReadOnlyList<FlowSnapshot> List(long nowMs) => [.. _ipv4.List(nowMs), .. _ipv6.List(nowMs)];
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -1,20 +1,205 @@
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Pipeline;
 
-/// <summary>START READING HERE: what happens to a packet. One method, one line per step.</summary>
-/// <remarks>One per worker; not thread-safe. Maps and flow tables are shared by all workers.</remarks>
-public sealed class PacketPipeline(LbMaps maps, FlowTables flows, PipelineCounters counters, RandomSource random)
+/// <summary>START READING HERE: what happens to a packet. <see cref="Decide"/> has one line per step.</summary>
+/// <remarks>One object per worker; not thread-safe. Maps and flow tables are shared by all workers. Time, randomness and
+/// packets are inputs: the same object runs in the daemon, in tests, in replay and in <c>explain</c>.</remarks>
+public sealed partial class PacketPipeline
 {
-    /// <summary>Decides what becomes of a packet, and changes it accordingly. Never throws, allocates nothing.</summary>
+    private readonly LbMaps _maps;
+    private readonly FlowTables _flows;
+    private readonly PipelineCounters _counters;
+    private readonly BackendSelector _selector;
+    private readonly SnatPortAllocator _ports;
+    private readonly RejectLimiter _rejects = new();
+    private FlowTimeouts _timeouts;
+    private long _timeoutsReadAtMs = long.MinValue;
+
+    /// <summary>A pipeline for one worker.</summary>
+    /// <param name="maps">What the control plane wants.</param>
+    /// <param name="flows">What is remembered.</param>
+    /// <param name="counters">This worker's.</param>
+    /// <param name="random">This worker's.</param>
+    public PacketPipeline(LbMaps maps, FlowTables flows, PipelineCounters counters, RandomSource random)
+    {
+        _maps = maps;
+        _flows = flows;
+        _counters = counters;
+        _selector = new BackendSelector(maps, random);
+        _ports = new SnatPortAllocator(random);
+    }
+
+    /// <summary>Decides what becomes of a packet, changes it accordingly, and counts it. Never throws, allocates nothing.</summary>
     /// <param name="buffer">The packet, with room for an answer behind it: 1280 bytes in all, or 128 more than the packet.</param>
-    /// <param name="meta">Length, queue and checksum mode in; everything else out.</param>
-    /// <param name="nowMs">CLOCK_MONOTONIC milliseconds, read once per batch.</param>
+    /// <param name="meta">In: length, queue, checksum mode. Out: everything else, and these three anew.</param>
+    /// <param name="nowMs">CLOCK_MONOTONIC milliseconds, read once per batch; never decreases.</param>
     public Verdict Process(Span<byte> buffer, ref PacketMeta meta, long nowMs)
     {
-        _ = (maps, flows, random);
-        counters.CountVerdict(Verdict.Pass, meta.Length);
-        return Verdict.Pass;
+        int lengthBytes = meta.Length;
+        Verdict verdict = Decide(buffer, ref meta, nowMs);
+        _counters.CountVerdict(verdict, lengthBytes);
+        if (meta.DropReason != DropReason.None)
+        {
+            _counters.CountReason(meta.DropReason);
+        }
+
+        return verdict;
+    }
+
+    private Verdict Decide(Span<byte> buffer, ref PacketMeta meta, long nowMs)
+    {
+        Reset(ref meta);
+        Span<byte> packet = buffer[..meta.Length];
+        DropReason problem = PacketParser.Parse(packet, out meta.Tuple, out HeaderOffsets at);
+        if (problem != DropReason.None)
+        {
+            return Drop(ref meta, problem);
+        }
+
+        if (at.IsIcmpError)
+        {
+            return TranslateError(packet, at, ref meta, nowMs);
+        }
+
+        if (at.IsLaterFragment)
+        {
+            return Drop(ref meta, DropReason.FragmentWithoutFirst); // until first fragments are remembered
+        }
+
+        if (_flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow) && MayGoOn(flow, at, ref meta))
+        {
+            return Forward(packet, at, flow, ref meta, nowMs);
+        }
+
+        return BeginFlow(buffer, at, ref meta, nowMs);
+    }
+
+    /// <summary>The last step of every packet of a known flow: state machine, timeout, counters, rewrite.</summary>
+    private Verdict Forward(Span<byte> packet, in HeaderOffsets at, in FlowHit flow, ref PacketMeta meta, long nowMs)
+    {
+        FlowState next = flow.StateAfter(at.Protocol, at.TcpFlags);
+        _flows.Record(flow, next, nowMs + TimeoutsAt(nowMs).Of(at.Protocol, next), at.TotalLength);
+        AddressRewriter.Rewrite(packet, at, meta.Tuple, flow.Translated, meta.PartialChecksum);
+        Tell(flow, ref meta);
+        meta.Translated = flow.Translated;
+        return Verdict.Forward;
+    }
+
+    /// <summary>False if this packet must begin a new flow in place of the one it was found by.</summary>
+    private bool MayGoOn(in FlowHit flow, in HeaderOffsets at, ref PacketMeta meta)
+    {
+        if (flow.IsReply)
+        {
+            return true; // whatever has become of its backend, an answer is translated
+        }
+
+        switch (at.Protocol)
+        {
+            // The client uses its port anew: a new connection, which may go elsewhere (RFC 9293, section 3.10.7.4, TIME-WAIT).
+            case IpProtocol.Tcp when IsOpening(at) && flow.IsClosing:
+                _flows.Remove(flow);
+                return false;
+
+            case IpProtocol.Udp when !StillServes(flow):
+                _flows.Remove(flow);
+                _counters.CountRepickedFlow();
+                meta.Queue = flow.Queue; // the kernel has learned it from the datagrams before
+                return false;
+
+            default:
+                return true;
+        }
+    }
+
+    /// <summary>A UDP flow has no end of its own: it must leave a backend that no longer serves with the next datagram.</summary>
+    private bool StillServes(in FlowHit flow)
+    {
+        // Revision before serving: a backend that goes after the second look raises the revision after the first, so that the
+        // next datagram finds it different from what is remembered here.
+        _maps.ServicePorts.TryLookup(flow.ServicePortId, out ServicePortEntry port);
+        if (port.Revision == flow.Revision)
+        {
+            return true;
+        }
+
+        if (!_maps.Serving.TryLookup(new ServingKey(flow.ServicePortId, flow.BackendId), out _))
+        {
+            return false;
+        }
+
+        _flows.SetRevision(flow, port.Revision);
+        return true;
+    }
+
+    /// <summary>An ICMP error is about a packet that we translated: what it quotes must look as its receiver sent it.</summary>
+    private Verdict TranslateError(Span<byte> packet, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
+    {
+        DropReason problem = PacketParser.ParseEmbedded(
+            packet, at, meta.Tuple, out FlowTuple embedded, out HeaderOffsets embeddedAt);
+        if (problem != DropReason.None)
+        {
+            return Drop(ref meta, problem);
+        }
+
+        // The quoted packet was sent by us, so an answer to it would be found in the flow table, and translated for whoever
+        // sent the original: the error goes the same way.
+        if (!_flows.TryLookup(embedded.Reverse, nowMs, out FlowHit flow))
+        {
+            return (_maps.Classify(meta.Tuple.Destination) & NetworkFlags.ServiceRange) != NetworkFlags.None
+                ? Drop(ref meta, DropReason.IcmpWithoutFlow)
+                : Verdict.Pass;
+        }
+
+        FlowTuple original = flow.Translated.Reverse;
+        meta.Translated = IcmpErrorNat.Rewrite(packet, at, meta.Tuple, embeddedAt, embedded, original, meta.PartialChecksum);
+        Tell(flow, ref meta);
+        return Verdict.Forward;
+    }
+
+    private static bool IsOpening(in HeaderOffsets at) =>
+        (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;
+
+    private FlowTimeouts TimeoutsAt(long nowMs)
+    {
+        if (nowMs != _timeoutsReadAtMs) // once per batch: a new configuration may wait a millisecond
+        {
+            _timeouts = new FlowTimeouts(Node());
+            _timeoutsReadAtMs = nowMs;
+        }
+
+        return _timeouts;
+    }
+
+    private NodeEntry Node() => _maps.Node.TryLookup(0, out NodeEntry node) ? node : NodeEntry.Default;
+
+    private static void Tell(in FlowHit flow, ref PacketMeta meta)
+    {
+        meta.Queue = flow.Queue;
+        meta.RevNatId = flow.RevNatId;
+        meta.ServicePortId = flow.ServicePortId;
+        meta.BackendId = flow.BackendId;
+        meta.IsReply = flow.IsReply;
+        meta.Masqueraded = (flow.Flags & FlowFlags.Masqueraded) != FlowFlags.None;
+    }
+
+    private static void Reset(ref PacketMeta meta)
+    {
+        meta.DropReason = DropReason.None;
+        meta.Translated = default;
+        meta.RevNatId = 0;
+        meta.ServicePortId = 0;
+        meta.BackendId = 0;
+        meta.NewFlow = false;
+        meta.IsReply = false;
+        meta.Masqueraded = false;
+    }
+
+    private static Verdict Drop(ref PacketMeta meta, DropReason reason)
+    {
+        meta.DropReason = reason;
+        return Verdict.Drop;
     }
 }

@@ -1,0 +1,170 @@
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Dataplane.Pipeline;
+
+/// <content>A packet that no flow knows: find its frontend, choose a backend, remember the flow.</content>
+public sealed partial class PacketPipeline
+{
+    private Verdict BeginFlow(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
+    {
+        NodeEntry node = Node();
+        Sender sender = Sender.Of(_maps, meta.Tuple.Source, node.Flags);
+        if (!Frontend.TryFind(_maps, meta.Tuple, sender, out Frontend frontend))
+        {
+            return NoFrontend(buffer, at, node, ref meta, nowMs);
+        }
+
+        meta.RevNatId = frontend.Entry.RevNatId;
+        meta.ServicePortId = frontend.Entry.ServicePortId;
+        if (at.Protocol == IpProtocol.Tcp && !IsOpening(at))
+        {
+            // A connection that we have forgotten, or never knew. Any backend would refuse it, at best: say so at once, so that
+            // the client connects anew instead of waiting for its own timeout (features F-52).
+            return Reject(buffer, at, DropReason.NotASyn, ref meta, nowMs);
+        }
+
+        // Before the choice: a backend that stops serving after it raises the revision, and the next datagram notices.
+        _maps.ServicePorts.TryLookup(frontend.Entry.ServicePortId, out ServicePortEntry port);
+        DropReason problem = _selector.Select(frontend, out uint backendId, out BackendEntry backend);
+        if (problem == DropReason.NoBackend)
+        {
+            return frontend.EndpointsExist // semantics R15, R16
+                ? Drop(ref meta, DropReason.NoLocalBackend)
+                : Reject(buffer, at, DropReason.NoBackend, ref meta, nowMs);
+        }
+
+        if (problem != DropReason.None)
+        {
+            return Drop(ref meta, problem);
+        }
+
+        bool masquerade = Masquerade.IsNeeded(frontend, sender, node.Flags, meta.Tuple.Source, backend.Address);
+        var flow = new NewFlow
+        {
+            Original = meta.Tuple,
+            Reply = new FlowTuple(
+                backend.Address, meta.Tuple.Source, backend.Port, meta.Tuple.SourcePort, meta.Tuple.Protocol),
+            Flags = masquerade ? FlowFlags.Masqueraded : FlowFlags.None,
+            Queue = meta.Queue,
+            BackendId = backendId,
+            RevNatId = frontend.Entry.RevNatId,
+            ServicePortId = frontend.Entry.ServicePortId,
+            Revision = port.Revision,
+            ExpiresMs = nowMs + TimeoutsAt(nowMs).Of(at.Protocol, FlowState.None),
+        };
+        problem = Create(flow, node, nowMs, out FlowHit created);
+        if (problem != DropReason.None)
+        {
+            return Drop(ref meta, problem);
+        }
+
+        meta.NewFlow = true;
+        _counters.CountNewFlow();
+        return Forward(buffer[..meta.Length], at, created, ref meta, nowMs);
+    }
+
+    /// <summary>Remembers the flow under a source address and port by which the backend's answers can be told apart.</summary>
+    private DropReason Create(NewFlow flow, in NodeEntry node, long nowMs, out FlowHit created)
+    {
+        bool keepPort = true;
+        if ((flow.Flags & FlowFlags.Masqueraded) != FlowFlags.None)
+        {
+            IpAddr address = flow.Original.IsIpv4 ? node.PrimaryIpv4 : node.PrimaryIpv6;
+            if (address == default)
+            {
+                created = default;
+                return DropReason.NoMasqueradeAddress;
+            }
+
+            // From this very address the port is the client's own: nobody else on this node can be using it.
+            keepPort = address == flow.Original.Source || SnatPortAllocator.IsSafe(flow.Original.SourcePort);
+            flow = flow with { Reply = flow.Reply with { Destination = address } };
+        }
+
+        // Attempt -1 keeps the port. The others change it, of a flow that is not masqueraded too: two frontends with one
+        // backend, dialled from one port, would else have the same answers (steering, section 6, clash 1).
+        for (int attempt = keepPort ? -1 : 0; attempt < SnatPortAllocator.MostTries; attempt++)
+        {
+            NewFlow candidate = attempt < 0 ? flow : flow with
+            {
+                Reply = flow.Reply with { DestinationPort = _ports.Candidate(attempt) },
+                Flags = flow.Flags | FlowFlags.PortChanged,
+            };
+            switch (_flows.TryCreate(candidate, nowMs, out created))
+            {
+                case CreateResult.Created:
+                    return DropReason.None;
+
+                case CreateResult.Exists when _flows.TryLookup(flow.Original, nowMs, out created):
+                    return DropReason.None; // another worker was first with a packet of the same flow
+
+                case CreateResult.Full:
+                    return DropReason.ConntrackFull;
+            }
+        }
+
+        created = default;
+        return DropReason.SnatPortsExhausted;
+    }
+
+    /// <summary>Not for a service that we know. What becomes of it depends on where it wants to go.</summary>
+    private Verdict NoFrontend(Span<byte> buffer, in HeaderOffsets at, in NodeEntry node, ref PacketMeta meta, long nowMs)
+    {
+        IpAddr destination = meta.Tuple.Destination;
+        if (destination.IsLinkLocalOrMulticast)
+        {
+            return Drop(ref meta, DropReason.NotRoutable);
+        }
+
+        if ((_maps.Classify(destination) & NetworkFlags.ServiceRange) != NetworkFlags.None)
+        {
+            // Nothing of the service range is ever passed on: it would leave by the default route (steering P7).
+            if ((node.Flags & NodeFlags.Synced) == NodeFlags.None)
+            {
+                return Drop(ref meta, DropReason.NotSynced);
+            }
+
+            if (!IsActiveAddress(destination))
+            {
+                return Drop(ref meta, DropReason.UnknownServiceAddress);
+            }
+
+            return at.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp
+                ? Reject(buffer, at, DropReason.UnknownServicePort, ref meta, nowMs) // semantics R18
+                : Drop(ref meta, DropReason.UnknownProtocol);
+        }
+
+        // From a backend, and not the beginning of a connection of its own: an answer whose flow is gone. Passed on with the
+        // backend's address, it would make the client reset a connection that may still be good.
+        bool begins = at.Protocol == IpProtocol.Tcp && IsOpening(at);
+        return !begins && _flows.LooksLikeReply(meta.Tuple)
+            ? Drop(ref meta, DropReason.UntranslatableReply)
+            : Verdict.Pass;
+    }
+
+    private bool IsActiveAddress(IpAddr address) =>
+        _maps.Services.TryLookup(new ServiceKey(address, 0, IpProtocol.Any, LookupScope.External, 0), out ServiceEntry entry)
+        && (entry.Flags & ServiceFlags.ActiveAddress) != ServiceFlags.None;
+
+    /// <summary>Turns the packet into the answer that tells its sender, as a host without a listener would give it.</summary>
+    private Verdict Reject(Span<byte> buffer, in HeaderOffsets at, DropReason reason, ref PacketMeta meta, long nowMs)
+    {
+        if (at.Protocol != IpProtocol.Tcp && !_rejects.TryTake(nowMs))
+        {
+            return Drop(ref meta, DropReason.RejectRateLimited);
+        }
+
+        int length = RejectReply.Build(buffer, at, meta.Tuple);
+        if (length == 0)
+        {
+            return Drop(ref meta, reason); // to a reset, nobody answers
+        }
+
+        meta.DropReason = reason;
+        meta.Length = length;
+        meta.PartialChecksum = false;
+        return Verdict.Reject;
+    }
+}

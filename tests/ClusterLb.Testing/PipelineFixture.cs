@@ -1,0 +1,235 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
+using ClusterLb.Dataplane.Pipeline;
+
+namespace ClusterLb.Testing;
+
+/// <summary>A load balancer of one worker on in-memory maps: packet in, line of text out.</summary>
+/// <remarks>A synced node 192.168.0.2 / fd00:192::2 with pods in 10.244.0.0/16 and fd00:10:244::/48, services in 10.96.0.0/12
+/// and fd00:10:96::/108, unless a test says otherwise. Time stands still until a test moves it.</remarks>
+public sealed class PipelineFixture : IDisposable
+{
+    private readonly Dictionary<(IpAddr, ushort, IpProtocol), uint> _backendIds = [];
+    private readonly Dictionary<string, (uint ServicePort, uint RevNat)> _frontendIds = [];
+    private readonly PacketPipeline _pipeline;
+    private uint _lastId;
+    private ulong _lastRevision;
+
+    public PipelineFixture(LbMaps? maps = null, FlowTables? flows = null, RandomSource? random = null)
+    {
+        Maps = maps ?? new DictionaryLbMaps();
+        Flows = flows ?? FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 1024, Ipv6 = 1024, Workers = 1 });
+        Random = random ?? new ScriptedRandomSource();
+        Counters = PipelineCounters.CreateInMemory();
+        _pipeline = new PacketPipeline(Maps, Flows, Counters, Random);
+
+        Node = NodeEntry.Default with
+        {
+            PrimaryIpv4 = IpAddr.Parse("192.168.0.2"),
+            PrimaryIpv6 = IpAddr.Parse("fd00:192::2"),
+            Flags = NodeFlags.Synced,
+        };
+        WithNetwork("10.96.0.0/12", NetworkFlags.ServiceRange).WithNetwork("fd00:10:96::/108", NetworkFlags.ServiceRange);
+        WithNetwork("10.244.0.0/16", NetworkFlags.PodRange).WithNetwork("fd00:10:244::/48", NetworkFlags.PodRange);
+        WithNetwork("192.168.0.2/32", NetworkFlags.NodeAddress).WithNetwork("fd00:192::2/128", NetworkFlags.NodeAddress);
+    }
+
+    public LbMaps Maps { get; }
+
+    public FlowTables Flows { get; }
+
+    public PipelineCounters Counters { get; }
+
+    public RandomSource Random { get; }
+
+    /// <summary>CLOCK_MONOTONIC.</summary>
+    public long NowMs { get; set; } = 1_000_000;
+
+    /// <summary>Of the last packet.</summary>
+    public PacketMeta Meta { get; private set; }
+
+    /// <summary>Of the last packet.</summary>
+    public Verdict Verdict { get; private set; }
+
+    /// <summary>Bytes of the last packet or of its answer; empty after a drop.</summary>
+    public byte[] Written { get; private set; } = [];
+
+    /// <summary>The queue that packets are read from.</summary>
+    public ushort Queue { get; set; }
+
+    public NodeEntry Node
+    {
+        get => Maps.Node.TryLookup(0, out NodeEntry node) ? node : default;
+        set => Maps.Node.Update(0, value);
+    }
+
+    /// <summary>All flows, as the CLI would list them.</summary>
+    public IReadOnlyList<FlowSnapshot> List() => Flows.List(NowMs);
+
+    public PipelineFixture WithNetwork(string block, NetworkFlags flags)
+    {
+        Maps.Networks.Update(IpPrefix.Parse(block), flags);
+        return this;
+    }
+
+    public PipelineFixture WithNode(Func<NodeEntry, NodeEntry> change)
+    {
+        Node = change(Node);
+        return this;
+    }
+
+    /// <summary>A frontend with these backends, or new backends for it. Ids stay.</summary>
+    /// <param name="frontend"><c>10.96.0.10:80/TCP</c>.</param>
+    /// <param name="backends"><c>10.244.1.5:8080</c>.</param>
+    public PipelineFixture WithService(string frontend, params string[] backends) =>
+        WithService(frontend, ServiceFlags.None, backends);
+
+    public PipelineFixture WithService(string frontend, ServiceFlags flags, params string[] backends)
+    {
+        WithScope(frontend, LookupScope.External, flags | (backends.Length > 0 ? ServiceFlags.EndpointsExist : ServiceFlags.None), backends);
+        (IpAddr address, _, _) = ParseFrontend(frontend);
+        if ((flags & (ServiceFlags.NodePort | ServiceFlags.LoadBalancer | ServiceFlags.ExternalIp)) == ServiceFlags.None)
+        {
+            Maps.Services.Update(
+                new ServiceKey(address, 0, IpProtocol.Any, LookupScope.External, 0),
+                new ServiceEntry { Flags = ServiceFlags.ActiveAddress });
+        }
+
+        return this;
+    }
+
+    /// <summary>The slots of one scope of a frontend, written in the reconciler's order.</summary>
+    public PipelineFixture WithScope(string frontend, LookupScope scope, ServiceFlags flags, params string[] backends)
+    {
+        (IpAddr address, ushort port, IpProtocol protocol) = ParseFrontend(frontend);
+        (uint servicePortId, uint revNatId) = IdsOf(frontend);
+        if (!Maps.ServicePorts.TryLookup(servicePortId, out _))
+        {
+            Maps.ServicePorts.Update(servicePortId, new ServicePortEntry(++_lastRevision));
+        }
+
+        var slots = new List<uint>();
+        foreach (string backend in backends)
+        {
+            (IpAddr backendAddress, ushort backendPort) = PacketBuilder.ParseEndpoint(backend);
+            uint id = BackendId(backendAddress, backendPort, protocol);
+            Maps.Backends.Update(id, new BackendEntry(backendAddress, backendPort, protocol, BackendState.Active));
+            Maps.Serving.Update(new ServingKey(servicePortId, id), 0);
+            slots.Add(id);
+        }
+
+        for (int i = 0; i < slots.Count; i++)
+        {
+            Maps.Services.Update(
+                new ServiceKey(address, port, protocol, scope, (uint)i + 1),
+                new ServiceEntry { BackendId = slots[i], RevNatId = revNatId, ServicePortId = servicePortId });
+        }
+
+        var key = new ServiceKey(address, port, protocol, scope, 0);
+        uint before = Maps.Services.TryLookup(key, out ServiceEntry old) ? old.Count : 0;
+        Maps.ReverseNat.Update(revNatId, new ReverseNatEntry(address, port, protocol));
+        Maps.Services.Update(key, new ServiceEntry
+        {
+            Count = (uint)slots.Count,
+            RevNatId = revNatId,
+            ServicePortId = servicePortId,
+            Flags = flags,
+        });
+        for (uint slot = (uint)slots.Count + 1; slot <= before; slot++)
+        {
+            Maps.Services.Delete(key with { Slot = slot });
+        }
+
+        return this;
+    }
+
+    /// <summary>The backend stops serving for this frontend's port, as the control plane would tell: entry away, then a new revision.</summary>
+    public PipelineFixture WithoutServing(string frontend, string backend)
+    {
+        (IpAddr address, ushort port) = PacketBuilder.ParseEndpoint(backend);
+        (uint servicePortId, _) = IdsOf(frontend);
+        Maps.Serving.Delete(new ServingKey(servicePortId, BackendId(address, port, ParseFrontend(frontend).Protocol)));
+        Maps.ServicePorts.Update(servicePortId, new ServicePortEntry(++_lastRevision));
+        return this;
+    }
+
+    /// <summary>The frontend is gone.</summary>
+    public PipelineFixture WithoutService(string frontend)
+    {
+        (IpAddr address, ushort port, IpProtocol protocol) = ParseFrontend(frontend);
+        var key = new ServiceKey(address, port, protocol, LookupScope.External, 0);
+        uint count = Maps.Services.TryLookup(key, out ServiceEntry entry) ? entry.Count : 0;
+        Maps.Services.Delete(key);
+        for (uint slot = 1; slot <= count; slot++)
+        {
+            Maps.Services.Delete(key with { Slot = slot });
+        }
+
+        return this;
+    }
+
+    /// <summary>Sends a packet and tells what comes out: a line as tcpdump's, with <c>pass: </c> or <c>reject: </c> before it
+    /// where it is not forwarded; <c>drop: Reason</c>.</summary>
+    public string Send(byte[] packet, bool partialChecksum = false)
+    {
+        var buffer = new byte[Math.Max(packet.Length + 128, 2048)];
+        packet.CopyTo(buffer, 0);
+        var meta = new PacketMeta { Length = packet.Length, Queue = Queue, PartialChecksum = partialChecksum };
+        Verdict = _pipeline.Process(buffer, ref meta, NowMs);
+        Meta = meta;
+        Written = Verdict == Verdict.Drop ? [] : buffer[..meta.Length];
+        string line = PacketText.Describe(Written, meta.PartialChecksum);
+        return Verdict switch
+        {
+            Verdict.Drop => $"drop: {meta.DropReason}",
+            Verdict.Pass => $"pass: {line}",
+            Verdict.Reject => $"reject: {line}",
+            _ => line,
+        };
+    }
+
+    public string Send(PacketBuilder packet) => Send(packet.ToBytes());
+
+    public PipelineFixture Later(TimeSpan time)
+    {
+        NowMs += (long)time.TotalMilliseconds;
+        return this;
+    }
+
+    public void Dispose()
+    {
+        Flows.Dispose();
+        Maps.Dispose();
+    }
+
+    public static (IpAddr Address, ushort Port, IpProtocol Protocol) ParseFrontend(string text)
+    {
+        int slash = text.LastIndexOf('/');
+        (IpAddr address, ushort port) = PacketBuilder.ParseEndpoint(text[..slash]);
+        return (address, port, Enum.Parse<IpProtocol>(text[(slash + 1)..], ignoreCase: true));
+    }
+
+    private (uint ServicePort, uint RevNat) IdsOf(string frontend)
+    {
+        if (!_frontendIds.TryGetValue(frontend, out (uint, uint) ids))
+        {
+            ids = (++_lastId, ++_lastId);
+            _frontendIds[frontend] = ids;
+        }
+
+        return ids;
+    }
+
+    private uint BackendId(IpAddr address, ushort port, IpProtocol protocol)
+    {
+        if (!_backendIds.TryGetValue((address, port, protocol), out uint id))
+        {
+            id = ++_lastId;
+            _backendIds[(address, port, protocol)] = id;
+        }
+
+        return id;
+    }
+}
