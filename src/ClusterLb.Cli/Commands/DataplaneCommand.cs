@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ClusterLb.Dataplane.Host;
 
 namespace ClusterLb.Cli.Commands;
 
@@ -11,7 +12,7 @@ internal static class DataplaneCommand
         var leaseFd = new Option<int>("--lease-fd") { Description = "Inherited lease on dataplane.lock", Required = true };
         var command = new Command("dataplane", "Carry packets (internal: started by the agent)") { controlFd, leaseFd };
         command.Hidden = true;
-        command.SetAction(_ => NotYet.Fail("cannot start the dataplane"));
+        command.SetAction(parsed => DataplaneProcess.Run(parsed.GetRequiredValue(controlFd), parsed.GetRequiredValue(leaseFd)));
         return command;
     }
 }

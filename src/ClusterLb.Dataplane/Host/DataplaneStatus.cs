@@ -21,8 +21,11 @@ public sealed record DataplaneStatus
     /// <summary>Time since <see cref="ControlKind.Start"/>, in milliseconds; 0 before.</summary>
     public long ServingForMs { get; init; }
 
-    /// <summary>The files that it has mapped, <c>maps/services4</c> to <c>device:inode</c>: a new agent that has others must replace it.</summary>
-    public IReadOnlyDictionary<string, string> Files { get; init; } = new Dictionary<string, string>();
+    /// <summary>Flows that fit its tables, both families: a new agent that is configured otherwise replaces it.</summary>
+    public int FlowCapacity { get; init; }
+
+    /// <summary>A writer with other capacities has taken over the maps: this dataplane has to be replaced.</summary>
+    public bool MapsRetired { get; init; }
 
     /// <summary>Managed memory, in bytes. Does not grow while serving.</summary>
     public long ManagedBytes { get; init; }

@@ -1,3 +1,5 @@
+using ClusterLb.Dataplane.Conntrack;
+
 namespace ClusterLb.Dataplane.Host;
 
 /// <summary>Which flows to forget: those that have every property given; all, if none is given.</summary>
@@ -24,4 +26,31 @@ public sealed record FlushRequest
 
     /// <summary>The service port's id.</summary>
     public uint? ServicePortId { get; init; }
+
+    /// <summary>As it is sent.</summary>
+    public static FlushRequest Of(FlowFilter filter) => new()
+    {
+        Protocol = (byte?)filter.Protocol,
+        Client = filter.Client?.ToString(),
+        Frontend = filter.Frontend?.ToString(),
+        FrontendPort = filter.FrontendPort,
+        Backend = filter.Backend?.ToString(),
+        BackendId = filter.BackendId,
+        ServicePortId = filter.ServicePortId,
+    };
+
+    /// <summary>As it was meant.</summary>
+    /// <exception cref="FormatException">A block is not one.</exception>
+    public FlowFilter ToFilter() => new()
+    {
+        Protocol = (IpProtocol?)Protocol,
+        Client = Block(Client),
+        Frontend = Block(Frontend),
+        FrontendPort = FrontendPort,
+        Backend = Block(Backend),
+        BackendId = BackendId,
+        ServicePortId = ServicePortId,
+    };
+
+    private static IpPrefix? Block(string? text) => text is null ? null : IpPrefix.Parse(text);
 }

@@ -1,0 +1,156 @@
+using System.Security.Cryptography;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Pipeline;
+using ClusterLb.Dataplane.Tun;
+using Microsoft.Win32.SafeHandles;
+
+namespace ClusterLb.Dataplane.Host;
+
+/// <summary>All that serves packets in this process: maps, flow tables, queues and a thread for each, built from descriptors.</summary>
+/// <remarks>Driven by one thread.</remarks>
+internal sealed class DataplaneWorkers : IDisposable
+{
+    /// <summary>Prefixes of the descriptors' names.</summary>
+    public const string MapsPrefix = "maps/";
+
+    public const string FlowsPrefix = "flows/";
+
+    public const string QueuePrefix = "queue/";
+
+    private readonly SafeFileHandle[] _queues;
+    private readonly SharedLbMaps _maps;
+    private readonly FlowTables _flows;
+    private readonly WorkerSlots _slots;
+    private readonly TraceRing _trace;
+    private readonly LinuxTunDevice _device;
+    private readonly TunWorker[] _workers;
+    private readonly Thread[] _threads;
+    private readonly TimeProvider _time;
+    private readonly long _startedAt;
+
+    private DataplaneWorkers(IReadOnlyDictionary<string, SafeFileHandle> files, SafeFileHandle[] queues, TimeProvider time)
+    {
+        _queues = queues;
+        _time = time;
+        _maps = SharedLbMaps.FromDescriptors(Named(files, MapsPrefix));
+        Dictionary<string, SafeFileHandle> flowFiles = Named(files, FlowsPrefix);
+        _slots = new WorkerSlots(flowFiles[WorkerSlots.FileName], _maps);
+        _slots.TakeOver(); // the agent starts us only with the lease in our hand: no other dataplane lives
+        _flows = FlowTables.FromDescriptors(flowFiles);
+        _trace = TraceRing.FromDescriptor(flowFiles[TraceRing.FileName]);
+        _device = new LinuxTunDevice(queues);
+        _workers = [.. Enumerable.Range(0, queues.Length).Select(CreateWorker)];
+        _threads = new Thread[queues.Length];
+        _startedAt = time.GetTimestamp();
+    }
+
+    /// <summary>Worker threads.</summary>
+    public int Count => _workers.Length;
+
+    /// <summary>The queues' descriptors; still owned here.</summary>
+    public IReadOnlyList<SafeFileHandle> Queues => _queues;
+
+    /// <summary>Flows that fit.</summary>
+    public int FlowCapacity => _flows.Capacity;
+
+    /// <summary>A writer with other capacities has taken over the maps: what is mapped here is history.</summary>
+    public bool MapsRetired => _maps.IsRetired;
+
+    /// <summary>Time since the threads were started.</summary>
+    public TimeSpan ServingFor => _time.GetElapsedTime(_startedAt);
+
+    /// <summary>Maps everything, adopts the flows and starts the threads.</summary>
+    /// <param name="names">Of the descriptors, in order.</param>
+    /// <param name="descriptors">Owned from now on.</param>
+    /// <param name="failed">Told, on the worker's thread, why a worker ended before it was asked to.</param>
+    /// <param name="time">CLOCK_MONOTONIC.</param>
+    public static DataplaneWorkers Start(
+        IReadOnlyList<string> names, SafeFileHandle[] descriptors, Action<string> failed, TimeProvider time)
+    {
+        if (names.Count != descriptors.Length)
+        {
+            throw new ControlSocketException($"{descriptors.Length} descriptors came with {names.Count} names.");
+        }
+
+        var files = new Dictionary<string, SafeFileHandle>(StringComparer.Ordinal);
+        var queues = new List<SafeFileHandle>();
+        for (int i = 0; i < descriptors.Length; i++)
+        {
+            if (names[i].StartsWith(QueuePrefix, StringComparison.Ordinal))
+            {
+                queues.Add(descriptors[i]);
+            }
+            else
+            {
+                files[names[i]] = descriptors[i];
+            }
+        }
+
+        var workers = new DataplaneWorkers(files, [.. queues], time);
+        workers.StartThreads(failed);
+        return workers;
+    }
+
+    /// <summary>Forgets flows.</summary>
+    /// <returns>How many.</returns>
+    public int Flush(FlowFilter filter) => _flows.Flush(filter, Environment.TickCount64);
+
+    /// <summary>Ends all workers, each at a batch boundary, and waits for them.</summary>
+    public void Stop()
+    {
+        foreach (TunWorker worker in _workers)
+        {
+            worker.Stop();
+        }
+
+        foreach (Thread thread in _threads)
+        {
+            thread.Join();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _device.Dispose();
+        _trace.Dispose();
+        _flows.Dispose();
+        _slots.Dispose();
+        _maps.Dispose();
+    }
+
+    private static Dictionary<string, SafeFileHandle> Named(IReadOnlyDictionary<string, SafeFileHandle> files, string prefix) =>
+        files.Where(file => file.Key.StartsWith(prefix, StringComparison.Ordinal))
+            .ToDictionary(file => file.Key[prefix.Length..], file => file.Value, StringComparer.Ordinal);
+
+    private TunWorker CreateWorker(int number)
+    {
+        var counters = new PipelineCounters(_flows.Counters(number));
+        var pipeline = new PacketPipeline(_maps, _flows, counters, new FastRandomSource(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        return new TunWorker(number, _device, pipeline, counters, _flows, _slots, _trace, _time);
+    }
+
+    private void StartThreads(Action<string> failed)
+    {
+        for (int i = 0; i < _workers.Length; i++)
+        {
+            TunWorker worker = _workers[i];
+            _threads[i] = new Thread(() => Run(worker, failed)) { Name = $"queue-{i}", IsBackground = true };
+            _threads[i].Start();
+        }
+    }
+
+    private static void Run(TunWorker worker, Action<string> failed)
+    {
+        try
+        {
+            worker.Run();
+        }
+        catch (Exception e)
+        {
+            // Without this worker its queue would swallow flows: the process has to end, and the agent starts the next one.
+            failed(e is TunException ? e.Message : e.ToString());
+        }
+    }
+}

@@ -1,0 +1,148 @@
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Pipeline;
+
+namespace ClusterLb.Dataplane.Tun;
+
+/// <summary>One thread, one queue: read a batch, run the pipeline on each packet, write the batch. The hot path is everything below <see cref="Run"/>.</summary>
+/// <remarks>
+/// Between two batches, and while idle, the worker does its share of the chores: expiry of flows, and its sign of life.
+/// It looks into the maps only while online (<see cref="WorkerSlots"/>), and never waits while it is.
+/// Nothing allocates after construction.
+/// </remarks>
+public sealed class TunWorker
+{
+    /// <summary>How often an idle worker wakes for its chores, in milliseconds.</summary>
+    public const int IdleMs = 100;
+
+    // Flows looked at per batch: a sweep runs at most once a millisecond, so this costs less than 1 % of a busy core.
+    private const int BusySweep = 512;
+
+    // An idle worker wakes ten times a second; so an idle node has swept everything in some 13 seconds.
+    private const int IdleSweepFraction = 128;
+
+    private const long NanosecondsPerMillisecond = 1_000_000;
+
+    private readonly int _number;
+    private readonly ITunDevice _device;
+    private readonly PacketPipeline _pipeline;
+    private readonly PipelineCounters _counters;
+    private readonly FlowTables _flows;
+    private readonly WorkerSlots _slots;
+    private readonly TraceRing _trace;
+    private readonly TimeProvider _time;
+    private readonly double _nanosecondsPerTick;
+    private readonly int _idleSweep;
+    private readonly PacketBatch _batch = new();
+    private volatile bool _stopping;
+
+    /// <summary>A worker for the queue of the same number.</summary>
+    /// <param name="number">From 0; also its row of counters, its slot and its trace ring.</param>
+    /// <param name="device">Shared by all workers.</param>
+    /// <param name="pipeline">Of this worker alone.</param>
+    /// <param name="counters">Of this worker alone; the pipeline's.</param>
+    /// <param name="flows">Shared by all workers.</param>
+    /// <param name="slots">Shared by all workers.</param>
+    /// <param name="trace">Shared by all workers.</param>
+    /// <param name="time">CLOCK_MONOTONIC, as the system's provider has it.</param>
+    public TunWorker(
+        int number,
+        ITunDevice device,
+        PacketPipeline pipeline,
+        PipelineCounters counters,
+        FlowTables flows,
+        WorkerSlots slots,
+        TraceRing trace,
+        TimeProvider time)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(number);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(number, device.Queues);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(number, trace.Workers);
+        _number = number;
+        _device = device;
+        _pipeline = pipeline;
+        _counters = counters;
+        _flows = flows;
+        _slots = slots;
+        _trace = trace;
+        _time = time;
+        _nanosecondsPerTick = 1e9 / time.TimestampFrequency;
+        _idleSweep = Math.Max(BusySweep, flows.Capacity / IdleSweepFraction);
+    }
+
+    /// <summary>Serves the queue until <see cref="Stop"/>.</summary>
+    /// <exception cref="TunException">The device is gone.</exception>
+    public void Run()
+    {
+        _slots.Beat(_number, NowNs());
+        while (!_stopping)
+        {
+            RunOnce(IdleMs);
+        }
+    }
+
+    /// <summary>Ends <see cref="Run"/> at the next batch boundary: no packet that was read is lost. From any thread.</summary>
+    public void Stop()
+    {
+        _stopping = true;
+        _device.Wake();
+    }
+
+    /// <summary>One batch, or one wait.</summary>
+    /// <returns>Packets handled.</returns>
+    internal int RunOnce(int idleMs)
+    {
+        int count = _device.Receive(_number, _batch);
+        if (count > 0)
+        {
+            Handle(NowNs());
+        }
+        else if (!_device.Wait(_number, idleMs))
+        {
+            DoChores(NowNs(), _idleSweep);
+        }
+
+        return count;
+    }
+
+    private void Handle(long nowNs)
+    {
+        long nowMs = nowNs / NanosecondsPerMillisecond;
+        _slots.GoOnline(_number);
+        for (int i = 0; i < _batch.Count; i++)
+        {
+            _batch.Verdict(i) = _pipeline.Process(_batch.Buffer(i), ref _batch.Meta(i), nowMs);
+        }
+
+        _slots.GoOffline(_number);
+
+        _device.Send(_batch);
+        for (int failures = _batch.SendFailures; failures > 0; failures--)
+        {
+            _counters.CountReason(DropReason.WriteFailed);
+        }
+
+        if (_trace.HasListener(nowNs))
+        {
+            Trace(nowNs);
+        }
+
+        DoChores(nowNs, BusySweep);
+    }
+
+    private void Trace(long nowNs)
+    {
+        for (int i = 0; i < _batch.Count; i++)
+        {
+            _trace.Write(_number, nowNs, _batch.Verdict(i), _batch.Meta(i));
+        }
+    }
+
+    private void DoChores(long nowNs, int sweep)
+    {
+        _flows.Sweep(nowNs / NanosecondsPerMillisecond, sweep);
+        _slots.Beat(_number, nowNs);
+    }
+
+    private long NowNs() => (long)(_time.GetTimestamp() * _nanosecondsPerTick);
+}
