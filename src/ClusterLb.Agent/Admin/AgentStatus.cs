@@ -1,0 +1,40 @@
+using ClusterLb.Dataplane.Host;
+
+namespace ClusterLb.Agent.Admin;
+
+/// <summary>What the agent tells about itself and what it watches over: GET /status.</summary>
+public sealed record AgentStatus
+{
+    /// <summary>Of the program.</summary>
+    public required string Version { get; init; }
+
+    /// <summary>The agent's process id.</summary>
+    public required int Pid { get; init; }
+
+    /// <summary>Since when it runs.</summary>
+    public required DateTimeOffset StartedAt { get; init; }
+
+    /// <summary>Name of this node.</summary>
+    public required string NodeName { get; init; }
+
+    /// <summary>DIR.</summary>
+    public required string StateDirectory { get; init; }
+
+    /// <summary>All is well: what /healthz says.</summary>
+    public required bool Healthy { get; init; }
+
+    /// <summary>Where services come from, and how far they are applied.</summary>
+    public required SyncStatus Sync { get; init; }
+
+    /// <summary>The dataplane process; null if none answers.</summary>
+    public DataplaneStatus? Dataplane { get; init; }
+
+    /// <summary>Why there is none, or what became of the last one; empty if all is well.</summary>
+    public string DataplaneState { get; init; } = "";
+
+    /// <summary>What is installed in the kernel.</summary>
+    public required SteeringStatus Steering { get; init; }
+
+    /// <summary>Fill of every map and flow table.</summary>
+    public IReadOnlyList<MapStatus> Maps { get; init; } = [];
+}

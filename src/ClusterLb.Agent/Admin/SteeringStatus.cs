@@ -1,0 +1,32 @@
+namespace ClusterLb.Agent.Admin;
+
+/// <summary>What is installed in the kernel.</summary>
+public sealed record SteeringStatus
+{
+    /// <summary>Packets to service addresses come to the device.</summary>
+    public required bool Installed { get; init; }
+
+    /// <summary>Name of the TUN device.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>Bytes.</summary>
+    public int Mtu { get; init; }
+
+    /// <summary>The node's IPv4 address, source of its own connections; empty without IPv4.</summary>
+    public string Ipv4Address { get; init; } = "";
+
+    /// <summary>The node's IPv6 address; empty without IPv6.</summary>
+    public string Ipv6Address { get; init; } = "";
+
+    /// <summary>What is routed to the device.</summary>
+    public IReadOnlyList<string> Destinations { get; init; } = [];
+
+    /// <summary>The destinations are guessed from cluster IPs, since serviceCIDRs is not configured.</summary>
+    public bool DestinationsGuessed { get; init; }
+
+    /// <summary>When something was last put back or changed; null if never.</summary>
+    public DateTimeOffset? LastChange { get; init; }
+
+    /// <summary>Why the last attempt failed; empty if it did not.</summary>
+    public string LastError { get; init; } = "";
+}

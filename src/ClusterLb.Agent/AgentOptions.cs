@@ -1,0 +1,116 @@
+using System.Net;
+using ClusterLb.Agent.Configuration;
+using ClusterLb.Agent.Steering;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Tun;
+
+namespace ClusterLb.Agent;
+
+/// <summary>Everything that can be turned, with its default. Read by <see cref="AgentOptionsReader"/>.</summary>
+/// <remarks>kube-proxy's own fields keep kube-proxy's defaults; ours mirror the ClusterLbConfiguration document name for name.</remarks>
+public sealed record AgentOptions
+{
+    /// <summary>Where the lease, the sockets, the maps and the flow tables live. Best on tmpfs.</summary>
+    public string StateDirectory { get; init; } = DefaultStateDirectory;
+
+    /// <summary>The state directory if nobody says another.</summary>
+    public const string DefaultStateDirectory = "/run/clusterlb";
+
+    /// <summary>Directory of Kubernetes manifests to serve, followed as it changes. Null: none.</summary>
+    public string? ManifestDirectory { get; init; }
+
+    /// <summary>Name of this node's Node object (hostnameOverride). Default: the host name in lower case, as kubelet has it.</summary>
+#pragma warning disable CA1308 // Kubernetes names are lower case; this is no comparison.
+    public string NodeName { get; init; } = Environment.MachineName.ToLowerInvariant();
+#pragma warning restore CA1308
+
+    /// <summary>Where /healthz and /livez answer. Null: nowhere.</summary>
+    public IPEndPoint? HealthzBindAddress { get; init; } = new(IPAddress.Any, 10256);
+
+    /// <summary>Where /metrics answers. Null: nowhere.</summary>
+    public IPEndPoint? MetricsBindAddress { get; init; } = new(IPAddress.Loopback, 10249);
+
+    /// <summary>A port that cannot be bound ends the agent; otherwise it is tried again.</summary>
+    public bool BindAddressHardFail { get; init; }
+
+    /// <summary>Level of detail of the log: 0 state, 2 life cycle, 4 every sync, 5 every object.</summary>
+    public int Verbosity { get; init; }
+
+    /// <summary>How often everything is compared and repaired, even when nothing changed.</summary>
+    public TimeSpan SyncPeriod { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Shortest time between two syncs; the first change after a quiet time is applied at once.</summary>
+    public TimeSpan MinSyncPeriod { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Masquerade all ClusterIP traffic.</summary>
+    public bool MasqueradeAll { get; init; }
+
+    /// <summary>How a packet's source is known to be a pod's.</summary>
+    public DetectLocalMode DetectLocalMode { get; init; } = DetectLocalMode.ClusterCidr;
+
+    /// <summary>Where pods live, on all nodes (clusterCIDR).</summary>
+    public IReadOnlyList<IpPrefix> ClusterCidrs { get; init; } = [];
+
+    /// <summary>Where service addresses come from. Empty: guessed from the cluster IPs that are seen, and the status says so.</summary>
+    public IReadOnlyList<IpPrefix> ServiceCidrs { get; init; } = [];
+
+    /// <summary>Node addresses on which node ports answer. Empty: all.</summary>
+    public IReadOnlyList<IpPrefix> NodePortAddresses { get; init; } = [];
+
+    /// <summary>Node ports answer on the node's primary addresses only (<c>nodePortAddresses: [primary]</c>).</summary>
+    public bool NodePortsOnPrimaryOnly { get; init; }
+
+    /// <summary>Node ports answer on 127.0.0.1 too.</summary>
+    public bool LocalhostNodePorts { get; init; } = true;
+
+    /// <summary>The TUN device.</summary>
+    public TunOptions Tun { get; init; } = new();
+
+    /// <summary>How packets are routed into it.</summary>
+    public SteeringOptions Steering { get; init; } = new();
+
+    /// <summary>Sizes of the load-balancing maps.</summary>
+    public MapOptions Maps { get; init; } = new();
+
+    /// <summary>Sizes and timeouts of the flow tables.</summary>
+    public ConntrackOptions Conntrack { get; init; } = new();
+
+    /// <summary>The dataplane process.</summary>
+    public DataplaneOptions Dataplane { get; init; } = new();
+
+    /// <summary>Group that may open the admin socket and read the maps. Null: root's.</summary>
+    public string? AdminGroup { get; init; }
+
+    /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
+    public IEnumerable<string> Problems()
+    {
+        if (!Path.IsPathRooted(StateDirectory))
+        {
+            yield return $"The state directory is '{StateDirectory}', but must be an absolute path.";
+        }
+        else if (StateDirectory.Length > MaxStateDirectoryLength)
+        {
+            yield return $"The state directory '{StateDirectory}' is {StateDirectory.Length} characters long; at most " +
+                $"{MaxStateDirectoryLength} leave room for its sockets (sun_path has 108 bytes).";
+        }
+
+        if (NodeName.Length == 0)
+        {
+            yield return "hostnameOverride is empty, but the node must have a name.";
+        }
+
+        if (MinSyncPeriod < TimeSpan.Zero || SyncPeriod <= TimeSpan.Zero || MinSyncPeriod > SyncPeriod)
+        {
+            yield return $"syncPeriod is {SyncPeriod.TotalSeconds} s and minSyncPeriod {MinSyncPeriod.TotalSeconds} s, but " +
+                "syncPeriod must be positive and minSyncPeriod from 0 to syncPeriod.";
+        }
+
+        foreach (string problem in Tun.Problems().Concat(Steering.Problems()).Concat(Maps.Problems()).Concat(Conntrack.Problems()))
+        {
+            yield return problem;
+        }
+    }
+
+    // "/dataplane.sock.new" and its zero byte must fit behind it.
+    private const int MaxStateDirectoryLength = 108 - 20;
+}

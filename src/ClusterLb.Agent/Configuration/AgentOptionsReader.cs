@@ -1,0 +1,79 @@
+using YamlDotNet.Core;
+using YamlDotNet.RepresentationModel;
+
+namespace ClusterLb.Agent.Configuration;
+
+/// <summary>Reads a configuration file: a KubeProxyConfiguration as it is, a ClusterLbConfiguration, or both as two YAML documents.</summary>
+/// <remarks>YamlDotNet is used through its representation model only: the program is trimmed, so nothing may reflect.</remarks>
+public static class AgentOptionsReader
+{
+    /// <summary>Reads the file of <paramref name="overrides"/> if there is one, applies the overrides, and checks the whole.</summary>
+    public static AgentOptionsResult Load(AgentOverrides overrides)
+    {
+        ArgumentNullException.ThrowIfNull(overrides);
+        AgentOptionsResult file = new(new AgentOptions(), [], []);
+        if (overrides.ConfigFile is string path)
+        {
+            try
+            {
+                file = Read(File.ReadAllText(path), path);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return file with { Problems = [$"Cannot read the configuration file {path}: {e.Message}"] };
+            }
+        }
+
+        List<string> problems = [.. file.Problems];
+        AgentOptions options = overrides.ApplyTo(file.Options, problems);
+        problems.AddRange(options.Problems());
+        return new AgentOptionsResult(options, problems, file.Warnings);
+    }
+
+    /// <summary>Reads the text of a file. The values are not checked against each other: see <see cref="AgentOptions.Problems"/>.</summary>
+    /// <param name="text">One or two YAML documents.</param>
+    /// <param name="source">Name of the file, for messages.</param>
+    public static AgentOptionsResult Read(string text, string source)
+    {
+        var findings = new ConfigurationFindings(source);
+        var options = new AgentOptions();
+        foreach (YamlDocument document in Documents(text, findings))
+        {
+            YamlSection top = YamlSection.Root(document.RootNode, findings);
+            switch ($"{top.Text("apiVersion")} {top.Text("kind")}")
+            {
+                case "kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration":
+                    options = KubeProxyConfiguration.Apply(top, options);
+                    top.WarnOfUnknownFields();
+                    break;
+                case "clusterlb.io/v1alpha1 ClusterLbConfiguration":
+                    options = ClusterLbConfiguration.Apply(top, options);
+                    top.WarnOfUnknownFields();
+                    break;
+                case string other:
+                    findings.Problems.Add($"{source}:{document.RootNode.Start.Line}: a document is of kind '{other.Trim()}', but must be " +
+                        "kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration or clusterlb.io/v1alpha1 ClusterLbConfiguration.");
+                    break;
+            }
+        }
+
+        return new AgentOptionsResult(options, findings.Problems, findings.Warnings);
+    }
+
+    private static IEnumerable<YamlDocument> Documents(string text, ConfigurationFindings findings)
+    {
+        var stream = new YamlStream();
+        try
+        {
+            stream.Load(new StringReader(text));
+        }
+        catch (YamlException e)
+        {
+            findings.Problems.Add($"{findings.Source}:{e.Start.Line}: not YAML: {e.Message}");
+            return [];
+        }
+
+        // "---" at the end of a file makes an empty document.
+        return stream.Documents.Where(document => document.RootNode is not YamlScalarNode { Value: null or "" });
+    }
+}

@@ -1,0 +1,104 @@
+using System.Globalization;
+using ClusterLb.Agent.Steering;
+
+namespace ClusterLb.Agent.Configuration;
+
+/// <summary>Reads our own document (clusterlb.io/v1alpha1 ClusterLbConfiguration): what kube-proxy has no word for.</summary>
+internal static class ClusterLbConfiguration
+{
+    /// <summary>The options with what the document says.</summary>
+    public static AgentOptions Apply(YamlSection top, AgentOptions options)
+    {
+        YamlSection admin = top.Section("admin");
+        YamlSection tun = top.Section("tun");
+        return ReadMaps(top.Section("maps"), options) with
+        {
+            ManifestDirectory = top.Text("manifests") ?? options.ManifestDirectory,
+            ServiceCidrs = top.Prefixes("serviceCIDRs"),
+            Tun = options.Tun with { Name = tun.Text("name") ?? options.Tun.Name, Queues = tun.Int("queues", options.Tun.Queues) },
+            Steering = ReadSteering(top, tun, options.Steering),
+            Conntrack = ReadConntrack(top.Section("conntrack"), options.Conntrack),
+            Dataplane = ReadDataplane(top.Section("dataplane"), options.Dataplane),
+            AdminGroup = admin.Text("group") is { Length: > 0 } group ? group : options.AdminGroup,
+        };
+    }
+
+    private static SteeringOptions ReadSteering(YamlSection top, YamlSection tun, SteeringOptions now)
+    {
+        YamlSection steering = top.Section("steering");
+        YamlSection priorities = steering.Section("rulePriorities");
+        (int first, int last) = top.Section("snat").Read("ports", (now.SnatFirstPort, now.SnatLastPort), "must be a range such as 61000-65535", TryRange);
+        return now with
+        {
+            ReplyMark = Mark(steering, "replyMark", now.ReplyMark),
+            OriginalMark = Mark(steering, "originalMark", now.OriginalMark),
+            ServiceTable = steering.Int("serviceTable", now.ServiceTable),
+            MarkTable = steering.Int("markTable", now.MarkTable),
+            EmittedPriority = priorities.Int("fromTun", now.EmittedPriority),
+            MarkPriority = priorities.Int("mark", now.MarkPriority),
+            ServicePriority = priorities.Int("services", now.ServicePriority),
+            LocalPriority = priorities.Int("local", now.LocalPriority),
+            AcceptForwarding = steering.Flag("acceptForwarding", now.AcceptForwarding),
+            Mtu = tun.Int("mtu", now.Mtu),
+            SnatFirstPort = first,
+            SnatLastPort = last,
+        };
+    }
+
+    private static AgentOptions ReadMaps(YamlSection maps, AgentOptions options)
+    {
+        MapOptions now = options.Maps;
+        return options with
+        {
+            Maps = new MapOptions
+            {
+                Services = maps.Int("services", now.Services),
+                Backends = maps.Int("backends", now.Backends),
+                Frontends = maps.Int("frontends", now.Frontends),
+                Serving = maps.Int("serving", now.Serving),
+                Eligible = maps.Int("eligible", now.Eligible),
+                ServicePorts = maps.Int("servicePorts", now.ServicePorts),
+                Networks = maps.Int("networks", now.Networks),
+            },
+        };
+    }
+
+    private static ConntrackOptions ReadConntrack(YamlSection conntrack, ConntrackOptions now) => now with
+    {
+        Ipv4Capacity = conntrack.Int("ipv4", now.Ipv4Capacity),
+        Ipv6Capacity = conntrack.Int("ipv6", now.Ipv6Capacity),
+        TcpSynTimeout = conntrack.Duration("tcpSynTimeout", now.TcpSynTimeout),
+        TcpClosingTimeout = conntrack.Duration("tcpClosingTimeout", now.TcpClosingTimeout),
+        GenericTimeout = conntrack.Duration("genericTimeout", now.GenericTimeout),
+    };
+
+    private static DataplaneOptions ReadDataplane(YamlSection dataplane, DataplaneOptions now) => now with
+    {
+        StopWithAgent = dataplane.Read("onStop", now.StopWithAgent, "must be keep or stop", (string text, out bool stop) =>
+        {
+            stop = text == "stop";
+            return text is "keep" or "stop";
+        }),
+    };
+
+    private static uint Mark(YamlSection section, string name, uint otherwise)
+    {
+        long mark = section.Number(name, otherwise);
+        if (mark is >= 0 and <= uint.MaxValue)
+        {
+            return (uint)mark;
+        }
+
+        section.Problem(name, $"is {mark}, but must have 32 bits");
+        return otherwise;
+    }
+
+    private static bool TryRange(string text, out (int First, int Last) range)
+    {
+        string[] ends = text.Split('-', StringSplitOptions.TrimEntries);
+        range = default;
+        return ends.Length == 2
+            && int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out range.First)
+            && int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out range.Last);
+    }
+}

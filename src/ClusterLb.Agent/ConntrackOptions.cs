@@ -1,0 +1,72 @@
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.Agent;
+
+/// <summary>Sizes and timeouts of the flow tables.</summary>
+public sealed record ConntrackOptions
+{
+    /// <summary>IPv4 flows.</summary>
+    public int Ipv4Capacity { get; init; } = 262_144;
+
+    /// <summary>IPv6 flows.</summary>
+    public int Ipv6Capacity { get; init; } = 131_072;
+
+    /// <summary>How long an established TCP flow may stay silent before it is forgotten.</summary>
+    public TimeSpan TcpEstablishedTimeout { get; init; } = Seconds(Defaults.TcpEstablishedTimeoutSeconds);
+
+    /// <summary>How long a TCP flow may wait for the answer to its SYN.</summary>
+    public TimeSpan TcpSynTimeout { get; init; } = Seconds(Defaults.TcpSynTimeoutSeconds);
+
+    /// <summary>How long a TCP flow is kept after FIN in both directions, or after RST.</summary>
+    public TimeSpan TcpClosingTimeout { get; init; } = Seconds(Defaults.TcpClosingTimeoutSeconds);
+
+    /// <summary>UDP with packets in one direction only.</summary>
+    public TimeSpan UdpTimeout { get; init; } = Seconds(Defaults.UdpTimeoutSeconds);
+
+    /// <summary>UDP with packets in both directions.</summary>
+    public TimeSpan UdpStreamTimeout { get; init; } = Seconds(Defaults.UdpStreamTimeoutSeconds);
+
+    /// <summary>SCTP and everything else.</summary>
+    public TimeSpan GenericTimeout { get; init; } = Seconds(Defaults.GenericTimeoutSeconds);
+
+    /// <summary>Every problem.</summary>
+    public IEnumerable<string> Problems()
+    {
+        foreach ((string name, int capacity) in new[] { ("ipv4", Ipv4Capacity), ("ipv6", Ipv6Capacity) })
+        {
+            if (capacity is < 1_024 or > 16_777_216)
+            {
+                yield return $"conntrack.{name} is {capacity}, but must be from 1024 to 16777216 flows.";
+            }
+        }
+
+        (string Name, TimeSpan Value)[] timeouts =
+        [
+            ("tcpEstablishedTimeout", TcpEstablishedTimeout), ("tcpSynTimeout", TcpSynTimeout),
+            ("tcpClosingTimeout", TcpClosingTimeout), ("udpTimeout", UdpTimeout), ("udpStreamTimeout", UdpStreamTimeout),
+            ("genericTimeout", GenericTimeout),
+        ];
+        foreach ((string name, TimeSpan value) in timeouts)
+        {
+            if (value < TimeSpan.FromSeconds(1) || value > TimeSpan.FromDays(30))
+            {
+                yield return $"conntrack.{name} is {value.TotalSeconds} s, but must be from one second to 30 days.";
+            }
+        }
+    }
+
+    /// <summary>The timeouts as the dataplane reads them; addresses and flags are left at their defaults.</summary>
+    public NodeEntry ToTimeouts() => new()
+    {
+        TcpSynTimeoutSeconds = (uint)TcpSynTimeout.TotalSeconds,
+        TcpEstablishedTimeoutSeconds = (uint)TcpEstablishedTimeout.TotalSeconds,
+        TcpClosingTimeoutSeconds = (uint)TcpClosingTimeout.TotalSeconds,
+        UdpTimeoutSeconds = (uint)UdpTimeout.TotalSeconds,
+        UdpStreamTimeoutSeconds = (uint)UdpStreamTimeout.TotalSeconds,
+        GenericTimeoutSeconds = (uint)GenericTimeout.TotalSeconds,
+    };
+
+    private static NodeEntry Defaults => NodeEntry.Default;
+
+    private static TimeSpan Seconds(uint seconds) => TimeSpan.FromSeconds(seconds);
+}

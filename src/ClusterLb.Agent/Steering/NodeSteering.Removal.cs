@@ -1,0 +1,141 @@
+using Microsoft.Extensions.Logging;
+
+namespace ClusterLb.Agent.Steering;
+
+public sealed partial class NodeSteering
+{
+    /// <summary>Leaves the node as it was found: nft, rules, routes, settings, device. What is not there is no error.</summary>
+    /// <remarks>Goes by steering.json. Without one, nothing tells what is ours except a device that carries our name.</remarks>
+    /// <returns>False if there was nothing to remove.</returns>
+    /// <exception cref="SteeringException">Something could not be removed; the rest was, and the record stays for another try.</exception>
+    public bool Remove()
+    {
+        _record ??= _file.Load();
+        if (_record is null)
+        {
+            _file.Delete(); // a record of another boot or namespace
+            return false;
+        }
+
+        var failures = new List<string>();
+        Attempt(failures, RemoveForwarding);
+        Attempt(failures, RemoveNft);
+        foreach (bool ipv6 in new[] { true, false })
+        {
+            if (Record.FoundRules(ipv6) is { } found)
+            {
+                Attempt(failures, () => RemoveRules(ipv6, found));
+                Attempt(failures, () => RemoveRoutes(ipv6));
+            }
+        }
+
+        Attempt(failures, RestoreReservedPorts);
+        Attempt(failures, RestoreSysctls);
+        Attempt(failures, RemoveDevice);
+        if (failures.Count > 0)
+        {
+            throw new SteeringException($"Not everything could be removed: {string.Join(" ", failures)} Run `clusterlb cleanup` again.");
+        }
+
+        _file.Delete();
+        _record = null;
+        return true;
+    }
+
+    private void Attempt(List<string> failures, Action step)
+    {
+        try
+        {
+            step();
+        }
+        catch (SteeringException e)
+        {
+            _log.LogError("Steering could not be removed {Reason}", e.Message);
+            failures.Add(e.Message);
+        }
+    }
+
+    private void RemoveForwarding()
+    {
+        if (!Record.AcceptsForwarding)
+        {
+            return;
+        }
+
+        foreach (bool ipv6 in new[] { false, true })
+        {
+            foreach (string[] match in ForwardMatches(Record.Device))
+            {
+                if (Succeeds(Iptables(ipv6), ["-w", "-C", "FORWARD", .. match]))
+                {
+                    Tool.Run(Iptables(ipv6), ["-w", "-D", "FORWARD", .. match]);
+                }
+            }
+        }
+    }
+
+    private static void RemoveNft() => Tool.Run("nft", ["-f", "-"], $"table inet {NftRuleset.Table}\ndelete table inet {NftRuleset.Table}\n");
+
+    private void RemoveRules(bool ipv6, List<string> found)
+    {
+        IReadOnlyList<string> present = RoutingSnapshot.Rules(ipv6);
+        var inputs = new SteeringInputs
+        {
+            Device = Record.Device,
+            Options = Record.Options,
+            Mtu = 0,
+            Ipv4 = ipv6 ? null : new SteeringFamily { IsIpv6 = false },
+            Ipv6 = ipv6 ? new SteeringFamily { IsIpv6 = true } : null,
+        };
+        var commands = new List<string>();
+        if (found.Contains(SteeringPlan.KernelLocalRule) && !present.Contains(SteeringPlan.KernelLocalRule))
+        {
+            // Back before the moved one goes: not for a moment without local addresses.
+            commands.Add($"rule add pref {SteeringPlan.KernelLocalRule} protocol kernel");
+        }
+
+        commands.AddRange(SteeringPlan.For(inputs).RulesOfFamily[ipv6].Reverse()
+            .Where(rule => present.Contains(rule) && !found.Contains(rule))
+            .Select(rule => $"rule del pref {rule}"));
+        RunIp(ipv6, commands);
+    }
+
+    private void RemoveRoutes(bool ipv6) =>
+        RunIp(ipv6, [.. Routes(ipv6, Record.Options).Select(route => $"route del {route.Text} table {route.Table}")]);
+
+    private void RestoreReservedPorts()
+    {
+        if (Record.ReservedPorts is not string before)
+        {
+            return;
+        }
+
+        // Others may have reserved more since: only what we added goes.
+        PortRanges ports = PortRanges.Parse(Sysctls.Read(Sysctls.ReservedPorts));
+        (int first, int last) = (Record.Options.SnatFirstPort, Record.Options.SnatLastPort);
+        ports.Set(first, last, false);
+        ports.CopyFrom(PortRanges.Parse(before), first, last);
+        Sysctls.Write(Sysctls.ReservedPorts, ports.ToString() is { Length: > 0 } text ? text : "\n");
+    }
+
+    private void RestoreSysctls()
+    {
+        // In the order of writing: "all" writes every interface's setting, which then gets its own value back.
+        foreach ((string name, string value) in Record.Sysctls)
+        {
+            if (Sysctls.Read(name) is string present && present != value)
+            {
+                Sysctls.Write(name, value);
+            }
+        }
+    }
+
+    private void RemoveDevice()
+    {
+        // Between claim and creation a stranger's device of that name may have come: ours has a name tag, or is a bare TUN device.
+        if (RoutingSnapshot.Device(Record.Device) is { Kind: "tun" } device && (device.Alias == Alias || device.Alias.Length == 0))
+        {
+            Tool.Run("ip", ["link", "del", Record.Device], tolerate: "Cannot find device");
+        }
+    }
+}

@@ -1,0 +1,351 @@
+using ClusterLb.Dataplane.Maps;
+using Microsoft.Extensions.Logging;
+
+namespace ClusterLb.Agent.Steering;
+
+/// <summary>Brings the kernel to a <see cref="SteeringPlan"/>, and back to how it was found.</summary>
+/// <remarks>
+/// Compare and repair: what is right already is not touched, so an agent that starts again, or verifies, disturbs no traffic.
+/// Order: device, settings, routes, rules (the moved local rule first, the kernel's own goes last), nft. Removal is the reverse.
+/// Not safe for concurrent use: one thread steers.
+/// </remarks>
+public sealed partial class NodeSteering
+{
+    private readonly string _stateDirectory;
+    private readonly SteeringRecordFile _file;
+    private readonly ILogger _log;
+    private SteeringRecord? _record;
+    private int _changes;
+
+    /// <summary>Steering of the calling process's network namespace. Nothing is read or changed yet.</summary>
+    /// <param name="stateDirectory">Where steering.json is kept; it must exist when something is changed.</param>
+    /// <param name="log">One line per repair.</param>
+    public NodeSteering(string stateDirectory, ILogger log)
+    {
+        _stateDirectory = stateDirectory;
+        _file = new SteeringRecordFile(stateDirectory);
+        _log = log;
+    }
+
+    /// <summary>Checks that device, tables, priorities and nft table are free or ours, and notes that they are ours from now on.</summary>
+    /// <remarks>To be called before the device is created: a crash in between must not leave a device without an owner.</remarks>
+    /// <exception cref="SteeringException">Something is taken; nothing was changed.</exception>
+    public void Claim(string device, SteeringOptions options)
+    {
+        _record = _file.Load();
+        if (_record is not null && (_record.Device != device || _record.Options != options with { Mtu = _record.Options.Mtu }))
+        {
+            _log.LogWarning("Steering is configured differently than it was installed: removing the old one first {Device}", _record.Device);
+            Remove();
+        }
+
+        CheckDevice(device);
+        if (_record is not null)
+        {
+            return;
+        }
+
+        CheckFree(device, options);
+        _record = new SteeringRecord { Kernel = NodeIdentity.Current, Device = device, Options = options };
+        _file.Save(_record);
+    }
+
+    /// <summary>Repairs whatever differs from the plan for <paramref name="inputs"/>.</summary>
+    /// <returns>Number of things changed: 0 if all was right.</returns>
+    /// <exception cref="SteeringException">A change failed. What was done stays; the next call goes on from there.</exception>
+    public int Apply(SteeringInputs inputs)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        Claim(inputs.Device, inputs.Options);
+        _changes = 0;
+        SteeringPlan plan = SteeringPlan.For(inputs);
+        RepairDevice(inputs);
+        RepairSysctls(plan, inputs.Options);
+        foreach (SteeringFamily family in inputs.Families)
+        {
+            RepairRoutes(plan, inputs.Options, family.IsIpv6);
+        }
+
+        foreach (SteeringFamily family in inputs.Families)
+        {
+            RepairRules(plan, inputs.Options, family.IsIpv6);
+        }
+
+        RepairNft(plan);
+        RepairForwarding(inputs);
+        return _changes;
+    }
+
+    private const string AliasPrefix = "clusterlb:";
+
+    private string Alias => AliasPrefix + _stateDirectory;
+
+    private SteeringRecord Record => _record ?? throw new InvalidOperationException("Claim comes first.");
+
+    private void RepairDevice(SteeringInputs inputs)
+    {
+        string name = inputs.Device;
+        DeviceSnapshot device = RoutingSnapshot.Device(name)
+            ?? throw new SteeringException($"The TUN device '{name}' does not exist. Restart the agent to create it again.");
+        var commands = new List<string>();
+        string addressGeneration = $"net/ipv6/conf/{name}/addr_gen_mode";
+        if (Sysctls.Read(addressGeneration) is not (null or "1"))
+        {
+            commands.Add($"link set {name} addrgenmode none"); // else the kernel sends MLD and router solicitations into it
+        }
+
+        if (device.Alias != Alias)
+        {
+            commands.Add($"link set {name} alias {Alias}");
+        }
+
+        if (!device.Addresses.Contains(SteeringPlan.DeviceAddress))
+        {
+            commands.Add($"address add {SteeringPlan.DeviceAddress} scope link dev {name}");
+        }
+
+        if (device.Mtu != inputs.Mtu || device.QueueLength != SteeringPlan.TransmitQueueLength || !device.IsUp)
+        {
+            commands.Add($"link set {name} mtu {inputs.Mtu} txqueuelen {SteeringPlan.TransmitQueueLength} up");
+        }
+
+        RunIp(ipv6: false, commands);
+    }
+
+    private void RepairSysctls(SteeringPlan plan, SteeringOptions options)
+    {
+        foreach ((string name, string wanted) in plan.Settings)
+        {
+            string? present = Sysctls.Read(name);
+            if (present is null || present == wanted)
+            {
+                continue;
+            }
+
+            // The device's own settings vanish with it.
+            if (!name.Contains($"/{Record.Device}/", StringComparison.Ordinal))
+            {
+                Remember(name, present);
+            }
+
+            Sysctls.Write(name, wanted);
+            Changed("setting", $"{name}={wanted}");
+        }
+
+        (int first, int last) = Sysctls.LocalPortRange();
+        if (last >= options.SnatFirstPort && first <= options.SnatLastPort)
+        {
+            ReservePorts(options.SnatFirstPort, options.SnatLastPort);
+        }
+    }
+
+    private void Remember(string name, string present)
+    {
+        foreach ((string setting, string value) in Sysctls.SideEffects(name).Prepend(new KeyValuePair<string, string>(name, present)))
+        {
+            if (!Record.Sysctls.Exists(known => known.Key == setting))
+            {
+                Record.Sysctls.Add(new KeyValuePair<string, string>(setting, value));
+            }
+        }
+
+        _file.Save(Record);
+    }
+
+    private void ReservePorts(int first, int last)
+    {
+        string present = Sysctls.Read(Sysctls.ReservedPorts) ?? "";
+        PortRanges reserved = PortRanges.Parse(present);
+        if (reserved.Contains(first, last))
+        {
+            return;
+        }
+
+        Record.ReservedPorts ??= present;
+        _file.Save(Record);
+        reserved.Set(first, last, true);
+        Sysctls.Write(Sysctls.ReservedPorts, reserved.ToString());
+        Changed("setting", $"{Sysctls.ReservedPorts}={reserved}");
+    }
+
+    private void RepairRoutes(SteeringPlan plan, SteeringOptions options, bool ipv6)
+    {
+        HashSet<PlannedRoute> present = [.. Routes(ipv6, options)];
+        IReadOnlyList<PlannedRoute> wanted = plan.RoutesOfFamily[ipv6];
+        List<string> commands = [.. wanted.Where(route => !present.Contains(route)).Select(route => $"route replace {route.Text} table {route.Table}")];
+
+        // A route that differs only in what a replacement replaces (source, segment size) is gone after it: only others are deleted.
+        HashSet<string> replaced = [.. wanted.Select(Key)];
+        commands.AddRange(present.Except(wanted).Where(route => !replaced.Contains(Key(route)))
+            .Select(route => $"route del {route.Text} table {route.Table}"));
+        RunIp(ipv6, commands);
+
+        static string Key(PlannedRoute route)
+        {
+            string[] words = route.Text.Split(' ');
+            return $"{route.Table} {(words[0] == "unreachable" ? string.Join(' ', words[..2]) : words[0])}";
+        }
+    }
+
+    private void RepairRules(SteeringPlan plan, SteeringOptions options, bool ipv6)
+    {
+        IReadOnlyList<string> present = RoutingSnapshot.Rules(ipv6);
+        IReadOnlyList<string> wanted = plan.RulesOfFamily[ipv6];
+        if (Record.FoundRules(ipv6) is null)
+        {
+            List<string> found = [.. present.Where(rule => wanted.Contains(rule) || rule == SteeringPlan.KernelLocalRule)];
+            if (ipv6)
+            {
+                Record.FoundRulesIpv6 = found;
+            }
+            else
+            {
+                Record.FoundRulesIpv4 = found;
+            }
+
+            _file.Save(Record);
+        }
+
+        var commands = new List<string>();
+        foreach (string rule in wanted.Where(rule => !present.Contains(rule)))
+        {
+            commands.Add($"rule add pref {rule}");
+        }
+
+        // Somebody may have put it back twice.
+        commands.AddRange(present.Where(rule => rule == SteeringPlan.KernelLocalRule).Select(_ => $"rule del pref {SteeringPlan.KernelLocalRule}"));
+        commands.AddRange(Foreign(present, options, wanted).Select(rule => $"rule del pref {rule}"));
+        RunIp(ipv6, commands);
+    }
+
+    private void RepairNft(SteeringPlan plan)
+    {
+        LoadedNft? loaded = Record.Nft;
+        if (loaded is not null && loaded.Loaded == plan.Nft && ListNft() == loaded.Listed)
+        {
+            return;
+        }
+
+        Tool.Run("nft", ["-f", "-"], plan.Nft);
+        Record.Nft = new LoadedNft(plan.Nft, ListNft());
+        _file.Save(Record);
+        Changed("nft", $"table inet {NftRuleset.Table}");
+    }
+
+    private void RepairForwarding(SteeringInputs inputs)
+    {
+        if (!inputs.Options.AcceptForwarding)
+        {
+            return;
+        }
+
+        foreach (SteeringFamily family in inputs.Families)
+        {
+            foreach (string[] match in ForwardMatches(inputs.Device))
+            {
+                string program = Iptables(family.IsIpv6);
+                if (Succeeds(program, ["-w", "-C", "FORWARD", .. match]))
+                {
+                    continue;
+                }
+
+                Record.AcceptsForwarding = true;
+                _file.Save(Record);
+                Tool.Run(program, ["-w", "-I", "FORWARD", .. match]);
+                Changed("forwarding", $"{program} {string.Join(' ', match)}");
+            }
+        }
+    }
+
+    // Rules at our priorities that the plan does not know: leftovers, for CheckFree let no stranger's pass.
+    private static IEnumerable<string> Foreign(IEnumerable<string> present, SteeringOptions options, IEnumerable<string> wanted)
+    {
+        string[] priorities = [$"{options.EmittedPriority} ", $"{options.MarkPriority} ", $"{options.ServicePriority} ", $"{options.LocalPriority} "];
+        return present.Except(wanted).Where(rule => priorities.Any(priority => rule.StartsWith(priority, StringComparison.Ordinal)));
+    }
+
+    private static IEnumerable<PlannedRoute> Routes(bool ipv6, SteeringOptions options) =>
+        RoutingSnapshot.Routes(ipv6, options.ServiceTable).Concat(RoutingSnapshot.Routes(ipv6, options.MarkTable));
+
+    private void CheckDevice(string name)
+    {
+        // A device of ours that has no name tag yet was made by an agent that was killed right after: the record knows.
+        if (RoutingSnapshot.Device(name) is not DeviceSnapshot found || found.Alias == Alias
+            || (_record is not null && found is { Kind: "tun", Alias: "" }))
+        {
+            return;
+        }
+
+        string owner = found.Alias.StartsWith(AliasPrefix, StringComparison.Ordinal)
+            ? $"belongs to the agent with state directory {found.Alias[AliasPrefix.Length..]}"
+            : $"exists and is not ours ({(found.Kind.Length == 0 ? "hardware" : found.Kind)})";
+        throw new SteeringException($"Cannot use '{name}' as TUN device: an interface of that name {owner}. " +
+            "Choose another name (tun.name), or remove it.");
+    }
+
+    private static void CheckFree(string device, SteeringOptions options)
+    {
+        string[] ours = [$"{options.LocalPriority} lookup local", $"{options.EmittedPriority} iif {device} goto {options.LocalPriority}"];
+        foreach (bool ipv6 in Sysctls.KernelHasIpv6 ? new[] { false, true } : [false])
+        {
+            string family = ipv6 ? "IPv6" : "IPv4";
+            if (Routes(ipv6, options).FirstOrDefault(route => !route.Text.Contains(device, StringComparison.Ordinal)) is { Text: not null } route)
+            {
+                throw new SteeringException($"Routing table {route.Table} is in use by somebody else ({family} route {route.Text}). " +
+                    "Choose other tables (steering.serviceTable, steering.markTable).");
+            }
+
+            if (Foreign(RoutingSnapshot.Rules(ipv6), options, ours).FirstOrDefault() is string rule)
+            {
+                throw new SteeringException($"An {family} routing rule of somebody else has a priority of ours ({rule}). " +
+                    "Choose other priorities (steering.rulePriorities).");
+            }
+        }
+
+        if (ListNft().Length > 0)
+        {
+            throw new SteeringException($"nft has a table inet {NftRuleset.Table} that this state directory does not know of. " +
+                $"If no other agent runs here, remove it: nft delete table inet {NftRuleset.Table}");
+        }
+    }
+
+    private static string ListNft() =>
+        Tool.Run("nft", ["-s", "-n", "list", "table", "inet", NftRuleset.Table], tolerate: "No such file or directory");
+
+    private static string[][] ForwardMatches(string device) => [["-i", device, "-j", "ACCEPT"], ["-o", device, "-j", "ACCEPT"]];
+
+    private static string Iptables(bool ipv6) => ipv6 ? "ip6tables" : "iptables";
+
+    private static bool Succeeds(string program, string[] arguments)
+    {
+        try
+        {
+            Tool.Run(program, arguments);
+            return true;
+        }
+        catch (SteeringException e) when (e.InnerException is null)
+        {
+            return false; // it ran, and said no
+        }
+    }
+
+    private void RunIp(bool ipv6, List<string> commands)
+    {
+        if (commands.Count == 0)
+        {
+            return;
+        }
+
+        Tool.Run("ip", [RoutingSnapshot.Family(ipv6), "-batch", "-"], string.Join('\n', commands) + "\n");
+        foreach (string command in commands)
+        {
+            Changed("ip", command);
+        }
+    }
+
+    private void Changed(string what, string text)
+    {
+        _changes++;
+        _log.LogDebug("Steering changed {What} {Text}", what, text);
+    }
+}

@@ -1,0 +1,25 @@
+using System.Collections.Immutable;
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.Agent.Steering;
+
+/// <summary>What is steered in one address family.</summary>
+public sealed record SteeringFamily
+{
+    /// <summary>False: IPv4.</summary>
+    public required bool IsIpv6 { get; init; }
+
+    /// <summary>Source address of the node's own connections to services. Null: the node has none (any more).</summary>
+    public IpAddr? Source { get; init; }
+
+    /// <summary>What goes to the service table: service ranges, later load balancer and external addresses.</summary>
+    /// <remarks>Never an address that is assigned to this node: it would no longer answer ARP for it.</remarks>
+    public ImmutableSortedSet<IpPrefix> Destinations { get; init; } = [];
+
+    /// <inheritdoc/>
+    public bool Equals(SteeringFamily? other) =>
+        other is not null && IsIpv6 == other.IsIpv6 && Source == other.Source && Destinations.SetEquals(other.Destinations);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(IsIpv6, Source, Destinations.Count);
+}

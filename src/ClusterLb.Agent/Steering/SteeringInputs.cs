@@ -1,0 +1,31 @@
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.Agent.Steering;
+
+/// <summary>Everything that <see cref="SteeringPlan"/> depends on.</summary>
+public sealed record SteeringInputs
+{
+    /// <summary>Name of the TUN device.</summary>
+    public required string Device { get; init; }
+
+    /// <summary>Marks, tables, priorities.</summary>
+    public required SteeringOptions Options { get; init; }
+
+    /// <summary>MTU of the device in bytes.</summary>
+    public required int Mtu { get; init; }
+
+    /// <summary>The kernel knows IPv6, whether or not this node uses it.</summary>
+    public bool KernelHasIpv6 { get; init; } = true;
+
+    /// <summary>IPv4, or null if this node has none.</summary>
+    public SteeringFamily? Ipv4 { get; init; }
+
+    /// <summary>IPv6, or null if this node has none.</summary>
+    public SteeringFamily? Ipv6 { get; init; }
+
+    /// <summary>Node ports in use: the only element per service besides the routes of load balancer addresses.</summary>
+    public IReadOnlyList<(IpProtocol Protocol, ushort Port)> NodePorts { get; init; } = [];
+
+    /// <summary>The families that there are.</summary>
+    public IEnumerable<SteeringFamily> Families => new[] { Ipv4, Ipv6 }.OfType<SteeringFamily>();
+}

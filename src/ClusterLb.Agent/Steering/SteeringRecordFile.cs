@@ -1,0 +1,50 @@
+using System.Text.Json;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.Agent.Steering;
+
+/// <summary>DIR/steering.json on disk.</summary>
+/// <param name="stateDirectory">DIR.</param>
+internal sealed class SteeringRecordFile(string stateDirectory)
+{
+    private readonly string _path = Path.Combine(stateDirectory, "steering.json");
+
+    /// <summary>The record, or null if there is none that is true here and now (another boot, another network namespace).</summary>
+    /// <exception cref="SteeringException">It is unreadable, or of another version.</exception>
+    public SteeringRecord? Load()
+    {
+        SteeringRecord? record;
+        try
+        {
+            record = JsonSerializer.Deserialize(File.ReadAllBytes(_path), SteeringJson.Default.SteeringRecord);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (JsonException e)
+        {
+            throw new SteeringException($"{_path} is not readable ({e.Message}). It remembers kernel settings from before ClusterLb; " +
+                "delete it to go on without restoring them.", e);
+        }
+
+        if (record is null || record.Layout != SteeringRecord.CurrentLayout)
+        {
+            throw new SteeringException($"{_path} has layout {record?.Layout}, but this version of ClusterLb knows {SteeringRecord.CurrentLayout}. " +
+                "Run `clusterlb cleanup` of the version that wrote it.");
+        }
+
+        return record.Kernel == NodeIdentity.Current ? record : null;
+    }
+
+    /// <summary>Replaces the file whole.</summary>
+    public void Save(SteeringRecord record)
+    {
+        string fresh = _path + ".new";
+        File.WriteAllBytes(fresh, JsonSerializer.SerializeToUtf8Bytes(record, SteeringJson.Default.SteeringRecord));
+        File.Move(fresh, _path, overwrite: true);
+    }
+
+    /// <summary>Removes the file.</summary>
+    public void Delete() => File.Delete(_path);
+}

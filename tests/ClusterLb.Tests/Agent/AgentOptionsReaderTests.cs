@@ -1,0 +1,264 @@
+using System.Net;
+using ClusterLb.Agent;
+using ClusterLb.Agent.Configuration;
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.Tests.Agent;
+
+public sealed class AgentOptionsReaderTests
+{
+    /// <summary>kubeadm's ConfigMap, word for word, and a document of ours behind it.</summary>
+    private const string KubeadmAndOurs = """
+        apiVersion: kubeproxy.config.k8s.io/v1alpha1
+        bindAddress: 0.0.0.0
+        bindAddressHardFail: false
+        clientConnection:
+          acceptContentTypes: ""
+          burst: 0
+          contentType: ""
+          kubeconfig: /var/lib/kube-proxy/kubeconfig.conf
+          qps: 0
+        clusterCIDR: 10.244.0.0/16,fd10:244::/48
+        configSyncPeriod: 0s
+        conntrack:
+          maxPerCore: null
+          min: null
+          tcpBeLiberal: false
+          tcpCloseWaitTimeout: null
+          tcpEstablishedTimeout: 2h0m0s
+          udpStreamTimeout: 0s
+          udpTimeout: 45s
+        detectLocal:
+          bridgeInterface: ""
+          interfaceNamePrefix: ""
+        detectLocalMode: ""
+        enableProfiling: false
+        healthzBindAddress: ""
+        hostnameOverride: node-a
+        iptables:
+          localhostNodePorts: null
+          masqueradeAll: true
+          masqueradeBit: null
+          minSyncPeriod: 0s
+          syncPeriod: 1m0s
+        ipvs:
+          excludeCIDRs: null
+          minSyncPeriod: 0s
+          scheduler: ""
+          strictARP: false
+          syncPeriod: 0s
+          tcpFinTimeout: 0s
+          tcpTimeout: 0s
+          udpTimeout: 0s
+        kind: KubeProxyConfiguration
+        logging:
+          flushFrequency: 0
+          options:
+            json:
+              infoBufferSize: "0"
+          verbosity: 0
+        metricsBindAddress: 0.0.0.0:10250
+        mode: ""
+        nftables:
+          masqueradeAll: false
+          masqueradeBit: null
+          minSyncPeriod: 0s
+          syncPeriod: 0s
+        nodePortAddresses: null
+        oomScoreAdj: null
+        portRange: ""
+        showHiddenMetricsForVersion: ""
+        winkernel:
+          enableDSR: false
+          forwardHealthCheckVip: false
+          networkName: ""
+          rootHnsEndpointName: ""
+          sourceVip: ""
+        ---
+        apiVersion: clusterlb.io/v1alpha1
+        kind: ClusterLbConfiguration
+        serviceCIDRs: [10.96.0.0/12, "fd00:10:96::/108"]
+        tun: {name: lb0, queues: 4, mtu: 1450}
+        steering:
+          replyMark: 0x400000
+          originalMark: 8388608
+          serviceTable: 300
+          markTable: 310
+          rulePriorities: {fromTun: 11, mark: 21, services: 41, local: 101}
+          acceptForwarding: true
+        snat: {ports: 62000-63000}
+        maps: {services: 1024, backends: 2048}
+        conntrack: {ipv4: 4096, tcpSynTimeout: 30s}
+        dataplane: {onStop: stop}
+        admin: {group: wheel}
+        manifests: /etc/clusterlb/manifests
+        """;
+
+    [Fact]
+    public void Reads_a_kubeadm_file_and_our_document()
+    {
+        AgentOptionsResult result = AgentOptionsReader.Read(KubeadmAndOurs, "config.yaml");
+
+        Assert.Empty(result.Problems);
+        Assert.Empty(result.Warnings);
+        AgentOptions options = result.Options;
+        Assert.Empty(options.Problems());
+        Assert.Equal("node-a", options.NodeName);
+        Assert.Equal(new IPEndPoint(IPAddress.Any, 10256), options.HealthzBindAddress);
+        Assert.Equal(new IPEndPoint(IPAddress.Any, 10250), options.MetricsBindAddress);
+        Assert.True(options.MasqueradeAll);
+        Assert.True(options.LocalhostNodePorts);
+        Assert.Equal(TimeSpan.FromMinutes(1), options.SyncPeriod);
+        Assert.Equal(TimeSpan.FromSeconds(1), options.MinSyncPeriod);
+        Assert.Equal(DetectLocalMode.ClusterCidr, options.DetectLocalMode);
+        Assert.Equal([IpPrefix.Parse("10.244.0.0/16"), IpPrefix.Parse("fd10:244::/48")], options.ClusterCidrs);
+        Assert.Equal([IpPrefix.Parse("10.96.0.0/12"), IpPrefix.Parse("fd00:10:96::/108")], options.ServiceCidrs);
+        Assert.Equal(TimeSpan.FromHours(2), options.Conntrack.TcpEstablishedTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(45), options.Conntrack.UdpTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(180), options.Conntrack.UdpStreamTimeout);
+        Assert.Equal(TimeSpan.FromSeconds(30), options.Conntrack.TcpSynTimeout);
+        Assert.Equal(4096, options.Conntrack.Ipv4Capacity);
+        Assert.Equal(("lb0", 4), (options.Tun.Name, options.Tun.Queues));
+        Assert.Equal((1450, 0x40_0000u, 0x80_0000u), (options.Steering.Mtu, options.Steering.ReplyMark, options.Steering.OriginalMark));
+        Assert.Equal((300, 310), (options.Steering.ServiceTable, options.Steering.MarkTable));
+        Assert.Equal((11, 21, 41, 101), (options.Steering.EmittedPriority, options.Steering.MarkPriority, options.Steering.ServicePriority, options.Steering.LocalPriority));
+        Assert.Equal((62000, 63000), (options.Steering.SnatFirstPort, options.Steering.SnatLastPort));
+        Assert.True(options.Steering.AcceptForwarding);
+        Assert.Equal((1024, 2048, 65_536), (options.Maps.Services, options.Maps.Backends, options.Maps.Frontends));
+        Assert.True(options.Dataplane.StopWithAgent);
+        Assert.Equal("wheel", options.AdminGroup);
+        Assert.Equal("/etc/clusterlb/manifests", options.ManifestDirectory);
+    }
+
+    [Fact]
+    public void Either_document_alone_is_enough_and_an_empty_one_is_all_defaults()
+    {
+        AgentOptions defaults = new();
+        Assert.Equal(defaults.Steering, AgentOptionsReader.Read("apiVersion: clusterlb.io/v1alpha1\nkind: ClusterLbConfiguration\n", "x").Options.Steering);
+        Assert.Equal(defaults.NodeName, AgentOptionsReader.Read("", "x").Options.NodeName);
+        Assert.Empty(defaults.Problems());
+    }
+
+    [Fact]
+    public void All_problems_are_found_at_once_and_name_file_line_and_field()
+    {
+        AgentOptionsResult result = AgentOptionsReader.Read(
+            """
+            apiVersion: kubeproxy.config.k8s.io/v1alpha1
+            kind: KubeProxyConfiguration
+            mode: kernelspace
+            clusterCIDR: 10.244.0.0
+            detectLocalMode: Magic
+            healthzBindAddress: nowhere
+            iptables: {syncPeriod: 30}
+            conntrack: [1]
+            ---
+            apiVersion: clusterlb.io/v1alpha1
+            kind: ClusterLbConfiguration
+            tun: {queues: many}
+            dataplane: {onStop: explode}
+            snat: {ports: 5}
+            ---
+            apiVersion: v1
+            kind: Pod
+            """,
+            "config.yaml");
+
+        string[] want =
+        [
+            "config.yaml: mode is 'kernelspace', but must be empty, iptables, ipvs or nftables.",
+            "config.yaml:7: iptables.syncPeriod is '30', but must be a duration such as 30s or 1h30m.",
+            "config.yaml: detectLocalMode is 'Magic', but must be ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix.",
+            "config.yaml: clusterCIDR has '10.244.0.0', which is not an address block (address/length).",
+            "config.yaml:8: conntrack is a list, but must be a mapping.",
+            "config.yaml: healthzBindAddress is 'nowhere', but must be address or address:port.",
+            "config.yaml:14: snat.ports is '5', but must be a range such as 61000-65535.",
+            "config.yaml:12: tun.queues is 'many', but must be a whole number of 32 bits.",
+            "config.yaml:13: dataplane.onStop is 'explode', but must be keep or stop.",
+            "config.yaml:16: a document is of kind 'v1 Pod', but must be kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration or clusterlb.io/v1alpha1 ClusterLbConfiguration.",
+        ];
+        Assert.Equal(want.Order(StringComparer.Ordinal), result.Problems.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Unknown_fields_and_foreign_modes_warn()
+    {
+        AgentOptionsResult result = AgentOptionsReader.Read(
+            """
+            apiVersion: kubeproxy.config.k8s.io/v1alpha1
+            kind: KubeProxyConfiguration
+            clusterCIDR: 10.244.0.0/16
+            mode: ipvs
+            iptables: {masqueradeBits: 3}
+            flux: {capacitor: true}
+            """,
+            "config.yaml");
+
+        Assert.Empty(result.Problems);
+        Assert.Equal(3, result.Warnings.Count);
+        Assert.Contains("mode is 'ipvs'", result.Warnings[0]);
+        Assert.Equal("config.yaml:6: unknown field flux, ignored.", result.Warnings[1]);
+        Assert.Equal("config.yaml:5: unknown field iptables.masqueradeBits, ignored.", result.Warnings[2]);
+    }
+
+    [Fact]
+    public void What_is_not_YAML_is_said_with_its_line() =>
+        Assert.StartsWith("f:2: not YAML:", Assert.Single(AgentOptionsReader.Read("a: 1\n b: [\n", "f").Problems));
+
+    [Fact]
+    public void Values_that_contradict_each_other_are_all_reported()
+    {
+        string[] problems = [.. (new AgentOptions
+        {
+            StateDirectory = "relative",
+            SyncPeriod = TimeSpan.Zero,
+            Steering = new() { ReplyMark = 3, MarkTable = 200, LocalPriority = 5, Mtu = 100, SnatFirstPort = 9, },
+            Maps = new() { Services = 0 },
+            Conntrack = new() { Ipv6Capacity = 3, UdpTimeout = TimeSpan.FromDays(100) },
+            Tun = new() { Name = "a name that is too long", Queues = 0 },
+        }).Problems()];
+
+        string[] fields = ["state directory", "syncPeriod", "tun.name", "tun.queues", "steering.replyMark", "steering.serviceTable",
+            "steering.rulePriorities", "tun.mtu", "snat.ports", "maps.services", "conntrack.ipv6", "conntrack.udpTimeout"];
+        Assert.Equal(fields.Length, problems.Length);
+        Assert.All(fields.Zip(problems), pair => Assert.Contains(pair.First, pair.Second));
+    }
+
+    [Fact]
+    public void Flags_beat_the_environment_and_the_environment_beats_the_file()
+    {
+        var problems = new List<string>();
+        var variables = new Dictionary<string, string> { ["NODE_NAME"] = "from-env", ["CLUSTERLB_STATE_DIR"] = "/env", ["CLUSTERLB_V"] = "4" };
+        AgentOverrides environment = AgentOverrides.FromEnvironment(variables.GetValueOrDefault, problems);
+        AgentOptions options = new AgentOverrides { StateDirectory = "/flag", HealthzBindAddress = "[::1]:9", MetricsBindAddress = "" }
+            .Over(environment).ApplyTo(new AgentOptions { NodeName = "from-file" }, problems);
+
+        Assert.Empty(problems);
+        Assert.Equal(("from-env", "/flag", 4), (options.NodeName, options.StateDirectory, options.Verbosity));
+        Assert.Equal(new IPEndPoint(IPAddress.IPv6Loopback, 9), options.HealthzBindAddress);
+        Assert.Null(options.MetricsBindAddress);
+    }
+
+    [Theory]
+    [InlineData("30s", 30_000)]
+    [InlineData("1h30m", 5_400_000)]
+    [InlineData("1.5h", 5_400_000)]
+    [InlineData("250ms", 250)]
+    [InlineData("0", 0)]
+    [InlineData("24h0m0s", 86_400_000)]
+    [InlineData("-1s", -1_000)]
+    public void Reads_durations_as_Go_writes_them(string text, double milliseconds)
+    {
+        Assert.True(GoDuration.TryParse(text, out TimeSpan duration));
+        Assert.Equal(milliseconds, duration.TotalMilliseconds);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("30")]
+    [InlineData("s")]
+    [InlineData("1d")]
+    [InlineData("1 s")]
+    [InlineData("999999999999h")]
+    public void Refuses_what_Go_would_refuse(string text) => Assert.False(GoDuration.TryParse(text, out _));
+}

@@ -1,0 +1,83 @@
+using ClusterLb.Agent.Steering;
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.Tests.Agent;
+
+public sealed class SteeringPlanTests
+{
+    private static readonly SteeringInputs Node = new()
+    {
+        Device = "clb0",
+        Options = new SteeringOptions(),
+        Mtu = 1500,
+        Ipv4 = new SteeringFamily { IsIpv6 = false, Source = IpAddr.Parse("10.0.0.1"), Destinations = [IpPrefix.Parse("10.96.0.0/12")] },
+        Ipv6 = new SteeringFamily { IsIpv6 = true, Source = IpAddr.Parse("fd00::1"), Destinations = [IpPrefix.Parse("fd00:10:96::/108")] },
+    };
+
+    [Fact]
+    public void The_rules_are_the_same_in_both_families_and_the_moved_local_rule_is_the_first()
+    {
+        SteeringPlan plan = SteeringPlan.For(Node);
+        string[] want = ["100 lookup local", "10 iif clb0 goto 100", "20 fwmark 0x10000/0x10000 lookup 210", "40 lookup 200"];
+        Assert.Equal(want, plan.RulesOfFamily[false]);
+        Assert.Equal(want, plan.RulesOfFamily[true]);
+    }
+
+    [Fact]
+    public void Every_destination_has_a_route_that_carries_and_one_that_refuses()
+    {
+        SteeringPlan plan = SteeringPlan.For(Node);
+        Assert.Equal(
+            [
+                new PlannedRoute(200, "10.96.0.0/12 dev clb0 src 10.0.0.1 advmss 1460"),
+                new PlannedRoute(200, "unreachable 10.96.0.0/12 metric 4000"),
+                new PlannedRoute(210, "default dev clb0"),
+                new PlannedRoute(210, "unreachable default metric 4000"),
+            ],
+            plan.RoutesOfFamily[false]);
+        Assert.Equal(new PlannedRoute(200, "fd00:10:96::/108 dev clb0 src fd00::1 advmss 1440"), plan.RoutesOfFamily[true][0]);
+    }
+
+    [Fact]
+    public void A_family_that_the_node_lacks_is_left_alone()
+    {
+        SteeringPlan plan = SteeringPlan.For(Node with { Ipv6 = null });
+        Assert.Equal([false], plan.RulesOfFamily.Keys);
+        Assert.DoesNotContain(plan.Settings, setting => setting.Name.Contains("ipv6", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Without_a_source_address_the_routes_still_carry_what_is_forwarded() =>
+        Assert.Equal(
+            new PlannedRoute(200, "10.96.0.0/12 dev clb0 advmss 1460"),
+            SteeringPlan.For(Node with { Ipv4 = Node.Ipv4! with { Source = null } }).RoutesOfFamily[false][0]);
+
+    [Fact]
+    public void Nft_is_one_transaction_that_replaces_the_table()
+    {
+        string nft = NftRuleset.Render(Node with { NodePorts = [(IpProtocol.Udp, 30053), (IpProtocol.Tcp, 30080)] });
+        Assert.StartsWith("table inet clb\ndelete table inet clb\ntable inet clb {\n", nft);
+        Assert.Contains("elements = { tcp . 30080, udp . 30053 }", nft);
+        Assert.Contains("ct direction reply ct mark & 0x10000 == 0x10000 meta mark set meta mark | 0x10000", nft);
+        Assert.Contains("type nat hook postrouting priority srcnat - 10", nft);
+    }
+
+    [Fact]
+    public void A_kernel_without_IPv6_is_given_no_IPv6_expression() =>
+        Assert.DoesNotContain(
+            NftRuleset.Render(Node with { KernelHasIpv6 = false }).Split('\n'),
+            line => line.Contains("ip6", StringComparison.Ordinal) && !line.TrimStart().StartsWith('#'));
+
+    [Theory]
+    [InlineData("", "100-200", "100-200")]
+    [InlineData("8080,9000-9010", "100-200", "100-200,8080,9000-9010")]
+    [InlineData("150-300", "100-200", "100-300")]
+    public void Reserved_ports_are_added_to_what_is_there(string present, string added, string want)
+    {
+        PortRanges ports = PortRanges.Parse(present);
+        int[] ends = [.. added.Split('-').Select(int.Parse)];
+        ports.Set(ends[0], ends[1], true);
+        Assert.Equal(want, ports.ToString());
+        Assert.True(ports.Contains(ends[0], ends[1]));
+    }
+}
