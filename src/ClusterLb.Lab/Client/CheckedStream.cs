@@ -34,6 +34,9 @@ public sealed class CheckedStream : IAsyncDisposable
     /// <summary>Questions answered so far.</summary>
     public long Exchanges => Volatile.Read(ref _exchanges);
 
+    /// <summary>Who gave the last answer (for TCP: who is at the other end).</summary>
+    public string Pod => Volatile.Read(ref _answer).Pod;
+
     /// <summary>Connects and begins; returns after the first answer.</summary>
     /// <param name="target">The echo port of a pod or service.</param>
     /// <param name="udp">Datagrams from one port instead of a TCP connection.</param>
@@ -101,7 +104,7 @@ public sealed class CheckedStream : IAsyncDisposable
                 if (answered)
                 {
                     _bytes += BlockBytes;
-                    _exchanges++;
+                    Volatile.Write(ref _exchanges, _exchanges + 1);
                     _longestGapMs = Math.Max(_longestGapMs, Stopwatch.GetElapsedTime(last).TotalMilliseconds);
                     last = Stopwatch.GetTimestamp();
                 }
@@ -169,7 +172,7 @@ public sealed class CheckedStream : IAsyncDisposable
             int line = answer.AsSpan(0, length).IndexOf((byte)'\n') + 1;
             if (answer.AsSpan(line, length - line).SequenceEqual(question))
             {
-                _answer = Connector.Parse(answer.AsSpan(0, line));
+                Volatile.Write(ref _answer, Connector.Parse(answer.AsSpan(0, line)));
                 return true;
             }
         }

@@ -1,0 +1,63 @@
+using ClusterLb.EndToEnd.Tests.Stage;
+using ClusterLb.Lab.Client;
+using ClusterLb.Lab.Stage;
+
+namespace ClusterLb.EndToEnd.Tests.Control;
+
+/// <summary>`clusterlb cleanup` leaves the node as it was found.</summary>
+[Collection(BareLabCollection.Name)]
+public sealed class CleanupTests(BareLabFixture fixture)
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+
+    [LabTheory]
+    [InlineData(false)] // the agent is asked to end first, as an operator would
+    [InlineData(true)] // it was killed, with its dataplane
+    public async Task Cleanup_leaves_the_node_as_it_was_found(bool killed)
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-b");
+        IReadOnlyList<string> before = NodeSnapshot.Take(agent.Namespace);
+        await StartAsync(agent);
+        Assert.Equal("", (await fixture.ConnectAsync("client-b", "web", ipv6: false, ConnectProtocol.Http)).Failure);
+        Assert.NotEqual(before, NodeSnapshot.Take(agent.Namespace)); // or this test would prove nothing
+
+        if (killed)
+        {
+            agent.Kill();
+            agent.KillDataplane();
+        }
+        else
+        {
+            agent.Terminate();
+        }
+
+        await Eventually.IsAsync("the agent ended", () => agent.ProcessId == 0);
+        ToolResult cleanup = fixture.Clusterlb("node-b", "cleanup");
+
+        Assert.True(cleanup.ExitCode == 0, cleanup.Output + cleanup.Errors);
+        await Eventually.IsAsync("the dataplane ended", () => agent.DataplaneProcessId == 0);
+        IReadOnlyList<string> after = NodeSnapshot.Take(agent.Namespace);
+        Assert.True(before.SequenceEqual(after),
+            $"gone: {string.Join("\n      ", before.Except(after))}\nnew: {string.Join("\n     ", after.Except(before))}");
+    }
+
+    [LabFact]
+    public async Task Cleanup_of_a_node_where_nothing_is_changes_nothing()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-b");
+        IReadOnlyList<string> before = NodeSnapshot.Take(agent.Namespace);
+
+        ToolResult cleanup = fixture.Clusterlb("node-b", "cleanup");
+
+        Assert.True(cleanup.ExitCode == 0, cleanup.Output + cleanup.Errors);
+        Assert.Equal(before, NodeSnapshot.Take(agent.Namespace));
+        await Task.CompletedTask;
+    }
+
+    internal static async Task StartAsync(AgentProcess agent)
+    {
+        agent.WriteConfig(mtu: 1500);
+        agent.Start();
+        await agent.WaitUntilHealthyAsync(Patience);
+    }
+}

@@ -1,0 +1,145 @@
+using ClusterLb.EndToEnd.Tests.Stage;
+using ClusterLb.Lab.Client;
+using ClusterLb.Lab.Stage;
+
+namespace ClusterLb.EndToEnd.Tests.Failures;
+
+/// <summary>The agent decides and the dataplane carries: each may die, and traffic outlives it.</summary>
+[Collection(ChangingLabCollection.Name)]
+public sealed class ProcessDeathTests(ChangingLabFixture fixture)
+{
+    private const double NoGapMs = 1_000; // generous for a busy machine; a lost agent must cost nothing at all
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    [LabFact]
+    public async Task The_agent_is_killed_and_traffic_goes_on_without_a_gap_and_a_new_agent_adopts_it()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-a");
+        int dataplane = agent.DataplaneProcessId;
+        List<CheckedStream> streams = await StartStreamsAsync();
+
+        agent.Kill();
+        await Eventually.IsAsync("the agent is gone", () => agent.ProcessId == 0);
+        await AssertNewConnectionsAsync(200);
+        Assert.Equal(dataplane, agent.DataplaneProcessId);
+
+        agent.Start();
+        await agent.WaitUntilHealthyAsync(Patience);
+        Assert.Equal(dataplane, agent.DataplaneProcessId); // adopted, not replaced
+        await AssertNewConnectionsAsync(100);
+        await AssertUninterruptedAsync(streams, datagramsMayBeLost: false, NoGapMs);
+    }
+
+    [LabFact]
+    public async Task The_dataplane_is_killed_and_the_agent_starts_another_and_established_connections_go_on()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-a");
+        int dataplane = agent.DataplaneProcessId;
+        List<CheckedStream> streams = await StartStreamsAsync();
+
+        agent.KillDataplane();
+        await Eventually.IsAsync("another dataplane runs", () => agent.DataplaneProcessId is var now && now != 0 && now != dataplane);
+        await agent.WaitUntilHealthyAsync(Patience);
+
+        await AssertNewConnectionsAsync(100);
+        await AssertUninterruptedAsync(streams, datagramsMayBeLost: true, Patience.TotalMilliseconds);
+    }
+
+    [LabFact]
+    public async Task Both_are_killed_and_the_next_agent_adopts_maps_and_flows()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-a");
+        List<CheckedStream> streams = await StartStreamsAsync();
+
+        agent.Kill();
+        agent.KillDataplane();
+        await Eventually.IsAsync("both are gone", () => agent.ProcessId == 0 && agent.DataplaneProcessId == 0);
+        agent.Start();
+        await agent.WaitUntilHealthyAsync(Patience);
+
+        await AssertNewConnectionsAsync(50);
+        await AssertUninterruptedAsync(streams, datagramsMayBeLost: true, Patience.TotalMilliseconds);
+    }
+
+    [LabFact]
+    public async Task An_agent_that_is_asked_to_end_leaves_the_dataplane_serving()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-a");
+        int dataplane = agent.DataplaneProcessId;
+        List<CheckedStream> streams = await StartStreamsAsync();
+
+        agent.Terminate();
+        await Eventually.IsAsync("the agent ended", () => agent.ProcessId == 0);
+        Assert.Equal(dataplane, agent.DataplaneProcessId);
+        await AssertNewConnectionsAsync(100);
+
+        agent.Start();
+        await agent.WaitUntilHealthyAsync(Patience);
+        Assert.Equal(dataplane, agent.DataplaneProcessId);
+        await AssertUninterruptedAsync(streams, datagramsMayBeLost: false, NoGapMs);
+    }
+
+    [LabFact]
+    public async Task With_agent_and_dataplane_dead_nothing_for_a_service_leaves_the_node()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-a");
+        agent.Kill();
+        agent.KillDataplane();
+        await Eventually.IsAsync("both are gone", () => agent.ProcessId == 0 && agent.DataplaneProcessId == 0);
+        try
+        {
+            foreach (bool ipv6 in (bool[])[false, true])
+            {
+                Attempt attempt = await Connector.OnceAsync(
+                    fixture.To("client-a", "web", ipv6, 80), ConnectProtocol.Http, TimeSpan.FromMilliseconds(300));
+                Assert.NotEqual("", attempt.Failure);
+            }
+
+            Assert.Equal(0, fixture.Lab.LeakedPackets());
+        }
+        finally
+        {
+            agent.Start();
+            await agent.WaitUntilHealthyAsync(Patience);
+        }
+    }
+
+    private async Task<List<CheckedStream>> StartStreamsAsync()
+    {
+        var streams = new List<CheckedStream>();
+        foreach ((bool udp, bool ipv6) in (IEnumerable<(bool, bool)>)[(false, false), (false, true), (true, false), (true, true)])
+        {
+            streams.Add(await CheckedStream.StartAsync(fixture.To("client-a", "web", ipv6, 7), udp, Patience));
+        }
+
+        // A flow that has exchanged some packets in both directions is established for everybody.
+        await Task.WhenAll(streams.Select(s => s.WaitForMoreAsync(20)));
+        return streams;
+    }
+
+    private async Task AssertNewConnectionsAsync(int count)
+    {
+        foreach (ConnectProtocol protocol in (ConnectProtocol[])[ConnectProtocol.Http, ConnectProtocol.Udp])
+        {
+            foreach (bool ipv6 in (bool[])[false, true])
+            {
+                ConnectReport report = await Connector.RunAsync(
+                    fixture.To("client-a", "web", ipv6, protocol), protocol, count, concurrency: 4, LabFixture.Timeout);
+                Assert.True(report.Succeeded == count, $"{report.Target} {report.Protocol}: {string.Join(", ", report.Failures)}");
+            }
+        }
+    }
+
+    private static async Task AssertUninterruptedAsync(List<CheckedStream> streams, bool datagramsMayBeLost, double longestGapMs)
+    {
+        await Task.WhenAll(streams.Select(s => s.WaitForMoreAsync(20)));
+        foreach (CheckedStream stream in streams)
+        {
+            StreamReport report = await stream.StopAsync();
+            await stream.DisposeAsync();
+            Assert.Equal("", report.Failure);
+            Assert.True(datagramsMayBeLost || report.Lost == 0, $"{report.Lost} datagrams were lost");
+            Assert.True(report.LongestGapMs < longestGapMs, $"silent for {report.LongestGapMs} ms");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+using System.Diagnostics;
+
+namespace ClusterLb.EndToEnd.Tests.Stage;
+
+/// <summary>Waits for what another process will do, by looking; never by sleeping a fixed time.</summary>
+internal static class Eventually
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+
+    public static async Task IsAsync(string what, Func<Task<bool>> holds)
+    {
+        long started = Stopwatch.GetTimestamp();
+        while (!await holds())
+        {
+            Assert.True(Stopwatch.GetElapsedTime(started) < Patience, $"still not so after {Patience.TotalSeconds} s: {what}");
+            await Task.Delay(10);
+        }
+    }
+
+    public static Task IsAsync(string what, Func<bool> holds) => IsAsync(what, () => Task.FromResult(holds()));
+}

@@ -1,0 +1,67 @@
+namespace ClusterLb.EndToEnd.Tests.Stage;
+
+/// <summary>Tests of traffic share a lab, because none of them changes it for good.</summary>
+[CollectionDefinition(Name)]
+public sealed class LabCollection : ICollectionFixture<LabFixture>
+{
+    public const string Name = "lab";
+}
+
+/// <summary>The same lab, without offloads on the nodes' side of every link.</summary>
+[CollectionDefinition(Name)]
+public sealed class PlainLabCollection : ICollectionFixture<PlainLabFixture>
+{
+    public const string Name = "lab without offloads";
+}
+
+/// <summary>A lab for the tests that change services and kill processes.</summary>
+[CollectionDefinition(Name)]
+public sealed class ChangingLabCollection : ICollectionFixture<ChangingLabFixture>
+{
+    public const string Name = "lab that changes";
+}
+
+/// <summary>A lab without ClusterLb.</summary>
+[CollectionDefinition(Name)]
+public sealed class BareLabCollection : ICollectionFixture<BareLabFixture>
+{
+    public const string Name = "lab without agents";
+}
+
+public sealed class ChangingLabFixture : LabFixture
+{
+    protected override string Tag => "c";
+}
+
+public sealed class BareLabFixture : LabFixture
+{
+    protected override string Tag => "b";
+
+    protected override bool WithAgents => false;
+}
+
+/// <summary>
+/// Nodes whose interfaces have checksum and segmentation offload off: only then does the kernel look at what a partial
+/// checksum became. On plain veth a wrong one is never noticed, because nobody verifies it.
+/// </summary>
+public sealed class PlainLabFixture : LabFixture
+{
+    protected override string Tag => "p";
+
+    public override async Task InitializeAsync()
+    {
+        await base.InitializeAsync();
+        if (LabNeeds.Reason is not null)
+        {
+            return;
+        }
+
+        foreach (string node in Topology.Nodes.Select(n => n.Name))
+        {
+            foreach (string device in (IEnumerable<string>)["eth0", .. Topology.Pods.Where(p => p.Node.Name == node && !p.HostNetwork).Select(p => p.NodeInterface)])
+            {
+                Exec(node, "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off");
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using ClusterLb.Lab.Client;
+using ClusterLb.Lab.Stage;
+
+namespace ClusterLb.EndToEnd.Tests.Stage;
+
+/// <summary>The stage itself, before ClusterLb plays on it.</summary>
+[Collection(BareLabCollection.Name)]
+public sealed class LabTests(BareLabFixture fixture)
+{
+    public static TheoryData<string, string> Pairs => new()
+    {
+        { "client-a", "web-1" }, { "client-a", "web-3" }, { "client-b", "web-1" }, { "node-a", "web-3" }, { "node-b", "web-3" },
+        { "client", "web-1" }, { "client-b", "host-a" }, { "client-a", "host-a" },
+    };
+
+    [LabTheory, MemberData(nameof(Pairs))]
+    public async Task Members_reach_pods_directly_with_their_own_address(string from, string to)
+    {
+        LabPod pod = fixture.Topology.Pod(to);
+        foreach (ConnectProtocol protocol in Enum.GetValues<ConnectProtocol>())
+        {
+            foreach (ClusterLb.Dataplane.IpAddr address in (IEnumerable<ClusterLb.Dataplane.IpAddr>)[pod.Ipv4, pod.Ipv6])
+            {
+                int port = protocol == ConnectProtocol.Http ? LabPod.HttpPort : LabPod.EchoPort;
+                Attempt attempt = await Connector.OnceAsync(TrafficTarget.Of(fixture.Lab, from, address, port), protocol, LabFixture.Timeout);
+
+                Assert.True(attempt.Failure == "", $"{from} to {address} {protocol}: {attempt.Failure}");
+                Assert.Equal((to, attempt.LocalAddress), (attempt.Answer!.Pod, attempt.Answer.Client));
+            }
+        }
+    }
+
+    [LabFact]
+    public async Task Taking_a_lab_down_leaves_nothing_and_may_be_done_twice()
+    {
+        string name = $"e2et{Environment.ProcessId}";
+        LabCluster lab = await LabCluster.UpAsync(
+            new LabOptions { Name = name, Program = fixture.Lab.Program, WithAgents = false, EndsWithThisProcess = true }, _ => { });
+        int keeper = Assert.Single((await lab.StatusAsync()).Members.Single(m => m.Kind == "switch").Processes);
+
+        Assert.True(LabCluster.Down(name));
+
+        Assert.DoesNotContain(name, LabCluster.Names());
+        Assert.Empty(Directory.EnumerateFiles(NetworkNamespace.Folder, name + "-*"));
+        Assert.False(File.Exists($"/proc/{keeper}/cmdline") && File.ReadAllText($"/proc/{keeper}/cmdline").Length > 0);
+        Assert.False(LabCluster.Down(name));
+    }
+
+    [LabFact]
+    public async Task A_lab_whose_owner_was_killed_takes_itself_down()
+    {
+        string name = $"e2ek{Environment.ProcessId}";
+        using LabCluster lab = await LabCluster.UpAsync(
+            new LabOptions { Name = name, Program = fixture.Lab.Program, WithAgents = false, EndsWithThisProcess = true }, _ => { });
+
+        // As if the owner, this process, were gone: no process has this start time.
+        string state = Path.Combine(lab.Folder, "lab.json");
+        File.WriteAllText(state, File.ReadAllText(state).Replace("\"ownerStarted\":\"", "\"ownerStarted\":\"9", StringComparison.Ordinal));
+
+        await Eventually.IsAsync("the keeper took the lab down",
+            () => !Directory.Exists(lab.Folder) && !Directory.EnumerateFiles(NetworkNamespace.Folder, name + "-*").Any());
+    }
+
+    [LabFact]
+    public void Nothing_is_changed_outside_the_namespaces()
+    {
+        // The lab of this collection is up: the namespace of this process must not show it.
+        string links = Tool.Run("ip", ["-o", "link"]);
+        string rules = Tool.Run("nft", ["list", "ruleset"]);
+
+        Assert.DoesNotContain("eni-", links, StringComparison.Ordinal);
+        Assert.DoesNotContain("table inet watch", rules, StringComparison.Ordinal);
+    }
+}
