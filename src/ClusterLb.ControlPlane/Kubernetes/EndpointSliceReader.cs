@@ -1,0 +1,108 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.ControlPlane.Kubernetes;
+
+/// <summary>discovery.k8s.io/v1 EndpointSlice. An endpoint that is wrong is reported and left out, the rest is served.</summary>
+internal static class EndpointSliceReader
+{
+    private const string ServiceNameLabel = "kubernetes.io/service-name";
+    private const string HeadlessLabel = "service.kubernetes.io/headless";
+
+    public static KubernetesObject Read(JsonElement item, JsonElement metadata, ReadContext context)
+    {
+        JsonElement labels = metadata.Field("labels");
+        if (labels.TryField(ServiceReader.ProxyNameLabel, out _) || labels.TryField(HeadlessLabel, out _)
+            || !labels.TryText(ServiceNameLabel, out string? service) || service.Length == 0)
+        {
+            return context.Ignored(); // R1, R8
+        }
+
+        JsonElement addressType = item.Field("addressType");
+        switch (addressType.ValueKind == JsonValueKind.String ? addressType.GetString() : null)
+        {
+            case "FQDN":
+                return context.Ignored();
+            case "IPv4" or "IPv6":
+                break;
+            default:
+                context.Report("addressType", $"{addressType.Shown()} is not IPv4, IPv6 or FQDN; the slice is skipped");
+                return context.Bad();
+        }
+
+        bool isIpv4 = addressType.ValueEquals("IPv4");
+        return context.Good(new BackendSlice
+        {
+            Name = context.Name,
+            Service = new ObjectName(context.Name.Namespace, service),
+            IsIpv4 = isIpv4,
+            Ports = [.. ReadPorts(item, context)],
+            Backends = [.. ReadBackends(item, isIpv4, context)],
+        });
+    }
+
+    private static IEnumerable<BackendPort> ReadPorts(JsonElement item, ReadContext context)
+    {
+        int index = 0;
+        foreach (JsonElement port in item.Items("ports"))
+        {
+            string path = $"ports[{index++}]";
+            if (!port.TryField("name", out JsonElement name) || name.ValueKind != JsonValueKind.String)
+            {
+                context.Report(path + ".name", "missing (an unnamed port has the name \"\"); the port is skipped");
+            }
+            else if (context.TryPort(port.Field("port"), path + ".port", out ushort number)
+                && context.TryProtocol(port, path, out IpProtocol protocol))
+            {
+                yield return new BackendPort(context.Shared(port, "name"), protocol, number);
+            }
+        }
+    }
+
+    private static IEnumerable<Backend> ReadBackends(JsonElement item, bool isIpv4, ReadContext context)
+    {
+        int index = 0;
+        foreach (JsonElement endpoint in item.Items("endpoints"))
+        {
+            string path = $"endpoints[{index++}].addresses[0]";
+            if (!context.TryAddress(endpoint.Items("addresses").FirstOrDefault(), path, out IpAddr address))
+            {
+                continue;
+            }
+
+            if (address.IsIpv4 != isIpv4)
+            {
+                context.Report(path, $"{address} is not of the slice's addressType; it is skipped");
+                continue;
+            }
+
+            yield return new Backend(address, ReadConditions(endpoint), context.Shared(endpoint, "nodeName"), ReadHints(endpoint, context));
+        }
+    }
+
+    /// <summary>Unset ready and serving count as true, unset terminating as false (R6).</summary>
+    private static BackendConditions ReadConditions(JsonElement endpoint)
+    {
+        JsonElement conditions = endpoint.Field("conditions");
+        bool isReady = !conditions.TryBool("ready", out bool ready) || ready;
+        bool isServing = !conditions.TryBool("serving", out bool serving) || serving;
+        bool isTerminating = conditions.TryBool("terminating", out bool terminating) && terminating;
+        return (isReady ? BackendConditions.Ready : BackendConditions.None)
+            | (isServing ? BackendConditions.Serving : BackendConditions.None)
+            | (isTerminating ? BackendConditions.Terminating : BackendConditions.None);
+    }
+
+    private static TopologyHints? ReadHints(JsonElement endpoint, ReadContext context)
+    {
+        if (!endpoint.TryField("hints", out JsonElement hints))
+        {
+            return null;
+        }
+
+        ImmutableArray<string> nodes = [.. hints.Items("forNodes").Select(n => context.Shared(n, "name"))];
+        ImmutableArray<string> zones = [.. hints.Items("forZones").Select(z => context.Shared(z, "name"))];
+        return nodes.IsEmpty && zones.IsEmpty ? null : new TopologyHints(nodes, zones);
+    }
+}

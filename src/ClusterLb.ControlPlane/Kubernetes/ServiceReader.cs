@@ -1,0 +1,245 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.ControlPlane.Kubernetes;
+
+/// <summary>v1 Service. A part that is wrong is reported and left out, the rest is served.</summary>
+internal static class ServiceReader
+{
+    /// <summary>Somebody else proxies objects with this label, whatever its value (R1).</summary>
+    public const string ProxyNameLabel = "service.kubernetes.io/service-proxy-name";
+
+    private const int DefaultAffinitySeconds = 10_800; // what the API server fills in
+    private const int MaxAffinitySeconds = 86_400;
+    private const int MaxPortNameLength = 63; // bytes of a DNS label
+
+    public static KubernetesObject Read(JsonElement item, JsonElement metadata, ReadContext context)
+    {
+        JsonElement spec = item.Field("spec");
+        string type = spec.TryText("type", out string? given) ? given : "ClusterIP";
+        if (metadata.Field("labels").TryField(ProxyNameLabel, out _) || type == "ExternalName" || IsHeadless(spec))
+        {
+            return context.Ignored();
+        }
+
+        ServiceType? known = type switch
+        {
+            "ClusterIP" => ServiceType.ClusterIP,
+            "NodePort" => ServiceType.NodePort,
+            "LoadBalancer" => ServiceType.LoadBalancer,
+            _ => null,
+        };
+        if (known is not { } serviceType)
+        {
+            context.Report("spec.type", $"'{type}' is no service type; the service is skipped");
+            return context.Bad();
+        }
+
+        ImmutableArray<IpAddr> clusterIps = ReadClusterIps(spec, context);
+        ImmutableArray<ServicePort> ports = ReadPorts(spec, context);
+        if (clusterIps.IsEmpty || ports.IsEmpty)
+        {
+            context.Report("", $"no usable {(clusterIps.IsEmpty ? "ClusterIP" : "port")} is left; the service is skipped");
+            return context.Bad();
+        }
+
+        return context.Good(new Service
+        {
+            Name = context.Name,
+            CreatedAt = metadata.TryField("creationTimestamp", out JsonElement created) && created.ValueKind == JsonValueKind.String
+                && created.TryGetDateTimeOffset(out DateTimeOffset at) ? at : default,
+            Type = serviceType,
+            ClusterIps = clusterIps,
+            Ports = ports,
+            ExternalIps = [.. ReadAddresses(spec.Items("externalIPs"), "spec.externalIPs", clusterIps, context)],
+            LoadBalancerIps = [.. ReadAddresses(Vips(item, context), "status.loadBalancer.ingress.ip", clusterIps, context)],
+            SourceRanges = [.. ReadSourceRanges(spec, context)],
+            InternalTrafficPolicy = ReadPolicy(spec, "internalTrafficPolicy", context),
+            ExternalTrafficPolicy = ReadPolicy(spec, "externalTrafficPolicy", context),
+            AffinitySeconds = ReadAffinity(spec, context),
+            HealthCheckNodePort = spec.TryField("healthCheckNodePort", out JsonElement port) && port.ValueKind == JsonValueKind.Number
+                && port.TryGetUInt16(out ushort number) ? number : (ushort)0,
+        });
+    }
+
+    private static bool IsHeadless(JsonElement spec)
+    {
+        bool hasOne = spec.TryText("clusterIP", out string? single) && single.Length > 0;
+        return single == "None"
+            || (!hasOne && !spec.Items("clusterIPs").Any())
+            || spec.Items("clusterIPs").Any(ip => ip.ValueKind == JsonValueKind.String && ip.ValueEquals("None"));
+    }
+
+    private static ImmutableArray<IpAddr> ReadClusterIps(JsonElement spec, ReadContext context)
+    {
+        bool isList = spec.Items("clusterIPs").Any();
+        JsonElement[] fields = isList ? [.. spec.Items("clusterIPs")] : [spec.Field("clusterIP")];
+        var addresses = ImmutableArray.CreateBuilder<IpAddr>(2);
+        for (int i = 0; i < fields.Length; i++)
+        {
+            string path = isList ? $"spec.clusterIPs[{i}]" : "spec.clusterIP";
+            if (!context.TryAddress(fields[i], path, out IpAddr address))
+            {
+                continue;
+            }
+
+            if (addresses.Any(a => a.IsIpv4 == address.IsIpv4))
+            {
+                context.Report(path, $"{address} is a second address of its family; it is skipped");
+                continue;
+            }
+
+            addresses.Add(address);
+        }
+
+        return addresses.DrainToImmutable();
+    }
+
+    private static ImmutableArray<ServicePort> ReadPorts(JsonElement spec, ReadContext context)
+    {
+        var ports = ImmutableArray.CreateBuilder<ServicePort>();
+        int index = 0;
+        foreach (JsonElement item in spec.Items("ports"))
+        {
+            string path = $"spec.ports[{index++}]";
+            if (!context.TryPort(item.Field("port"), path + ".port", out ushort number)
+                || !context.TryProtocol(item, path, out IpProtocol protocol))
+            {
+                continue;
+            }
+
+            string name = context.Shared(item, "name");
+            ushort nodePort = 0;
+            if (item.TryField("nodePort", out JsonElement field) && !(field.ValueKind == JsonValueKind.Number && field.TryGetUInt16(out nodePort)))
+            {
+                context.Report(path + ".nodePort", $"{field.Shown()} is not a port number; the service port has no node port");
+            }
+
+            if (name.Length > MaxPortNameLength)
+            {
+                context.Report(path + ".name", $"longer than {MaxPortNameLength} characters; the port is skipped");
+            }
+            else if (ports.Any(p => p.Port == number && p.Protocol == protocol))
+            {
+                context.Report(path, $"a second port {number}/{protocol.ToString().ToUpperInvariant()}; it is skipped");
+            }
+            else if (ports.Any(p => p.Name == name && p.Protocol == protocol))
+            {
+                context.Report(path, $"a second {protocol.ToString().ToUpperInvariant()} port named '{name}'; it is skipped");
+            }
+            else
+            {
+                ports.Add(new ServicePort(name, protocol, number, nodePort));
+            }
+        }
+
+        return ports.DrainToImmutable();
+    }
+
+    /// <summary>Addresses of the families that the service takes part in (R2).</summary>
+    private static IEnumerable<IpAddr> ReadAddresses(
+        IEnumerable<JsonElement> fields, string path, ImmutableArray<IpAddr> clusterIps, ReadContext context)
+    {
+        foreach (JsonElement field in fields)
+        {
+            if (!context.TryAddress(field, path, out IpAddr address))
+            {
+                continue;
+            }
+
+            if (clusterIps.Any(ip => ip.IsIpv4 == address.IsIpv4))
+            {
+                yield return address;
+            }
+            else
+            {
+                context.Report(path, $"{address} is of a family in which the service has no ClusterIP; it is skipped");
+            }
+        }
+    }
+
+    /// <summary>With ipMode Proxy an address is left alone entirely: traffic to it shall go out to the load balancer (R3).</summary>
+    private static IEnumerable<JsonElement> Vips(JsonElement item, ReadContext context)
+    {
+        foreach (JsonElement ingress in item.Field("status", "loadBalancer").Items("ingress"))
+        {
+            string mode = ingress.TryText("ipMode", out string? given) ? given : "VIP";
+            if (mode is not ("VIP" or "Proxy"))
+            {
+                context.Report("status.loadBalancer.ingress.ipMode", $"'{mode}' is unknown; the address is skipped");
+            }
+
+            if (mode == "VIP" && ingress.TryField("ip", out JsonElement ip) && !ip.ValueEquals(""))
+            {
+                yield return ip;
+            }
+        }
+    }
+
+    private static IEnumerable<IpPrefix> ReadSourceRanges(JsonElement spec, ReadContext context)
+    {
+        foreach (JsonElement field in spec.Items("loadBalancerSourceRanges"))
+        {
+            if (field.ValueKind == JsonValueKind.String && IpPrefix.TryParse(field.GetString(), out IpPrefix range))
+            {
+                yield return range;
+            }
+            else
+            {
+                context.Report("spec.loadBalancerSourceRanges", $"{field.Shown()} is not an address block; it is skipped");
+            }
+        }
+    }
+
+    private static TrafficPolicy ReadPolicy(JsonElement spec, string name, ReadContext context)
+    {
+        if (!spec.TryField(name, out JsonElement field) || field is { ValueKind: JsonValueKind.String } && field.ValueEquals("Cluster"))
+        {
+            return TrafficPolicy.Cluster;
+        }
+
+        if (field.ValueKind == JsonValueKind.String && field.ValueEquals("Local"))
+        {
+            return TrafficPolicy.Local;
+        }
+
+        if (field.ValueKind != JsonValueKind.String || !field.ValueEquals("")) // empty means unset
+        {
+            context.Report("spec." + name, $"{field.Shown()} is not Cluster or Local; it is taken as Cluster");
+        }
+
+        return TrafficPolicy.Cluster;
+    }
+
+    private static int ReadAffinity(JsonElement spec, ReadContext context)
+    {
+        string mode = spec.TryText("sessionAffinity", out string? given) ? given : "None";
+        if (mode is "None" or "")
+        {
+            return 0;
+        }
+
+        if (mode != "ClientIP")
+        {
+            context.Report("spec.sessionAffinity", $"'{mode}' is not None or ClientIP; it is taken as None");
+            return 0;
+        }
+
+        if (!spec.Field("sessionAffinityConfig", "clientIP").TryField("timeoutSeconds", out JsonElement field))
+        {
+            return DefaultAffinitySeconds;
+        }
+
+        if (field.ValueKind == JsonValueKind.Number && field.TryGetInt32(out int seconds) && seconds is > 0 and <= MaxAffinitySeconds)
+        {
+            return seconds;
+        }
+
+        context.Report(
+            "spec.sessionAffinityConfig.clientIP.timeoutSeconds",
+            $"{field.Shown()} is not from 1 to {MaxAffinitySeconds}; it is taken as {DefaultAffinitySeconds}");
+        return DefaultAffinitySeconds;
+    }
+}
