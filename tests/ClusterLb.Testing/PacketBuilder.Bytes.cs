@@ -94,6 +94,11 @@ public sealed partial class PacketBuilder
 
     private byte[] Transport()
     {
+        if (_rawTransport is not null)
+        {
+            return _rawTransport;
+        }
+
         switch (_protocol)
         {
             case IpProtocol.Tcp:

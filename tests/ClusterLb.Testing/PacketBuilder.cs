@@ -21,6 +21,7 @@ public sealed partial class PacketBuilder
     private byte[] _ipOptions = [];
     private byte[] _tcpOptions = [];
     private byte[] _payload = [];
+    private byte[]? _rawTransport;
     private TcpFlags _flags = TcpFlags.Ack;
     private uint _sequence = 1000;
     private uint _acknowledgement = 2000;
@@ -87,6 +88,9 @@ public sealed partial class PacketBuilder
 
     /// <summary>Data of a length: bytes that count up.</summary>
     public PacketBuilder Payload(int length) => Payload([.. Enumerable.Range(0, length).Select(i => (byte)i)]);
+
+    /// <summary>These bytes behind the IP header, whatever the protocol.</summary>
+    public PacketBuilder RawTransport(byte[] transport) => With(() => _rawTransport = transport);
 
     /// <summary>TTL or hop limit; 64 unless said.</summary>
     public PacketBuilder Ttl(byte ttl) => With(() => _ttl = ttl);

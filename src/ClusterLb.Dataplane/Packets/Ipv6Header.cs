@@ -38,7 +38,7 @@ public readonly ref struct Ipv6Header
     /// <summary>All but the header: extension headers first.</summary>
     public ReadOnlySpan<byte> Payload => _packet[HeaderLength..];
 
-    /// <summary>Checks version and lengths.</summary>
+    /// <summary>Checks version, lengths, and that the addresses are IPv6 ones.</summary>
     /// <param name="bytes">From the first byte of the header; what follows the packet's own length is left alone.</param>
     /// <param name="header">Good only if the answer is <see cref="DropReason.None"/>.</param>
     /// <param name="quoted">The packet is quoted by an ICMP error: its end may be missing.</param>
@@ -55,6 +55,11 @@ public readonly ref struct Ipv6Header
         if (bytes[0] >> 4 != 6 || payloadLength == 0)
         {
             return DropReason.Malformed; // no payload: a jumbogram (RFC 2675), which the device does not offer, or nothing at all
+        }
+
+        if (IpAddr.ReadIpv6(bytes[SourceOffset..]).IsIpv4 || IpAddr.ReadIpv6(bytes[DestinationOffset..]).IsIpv4)
+        {
+            return DropReason.Malformed; // IPv4-mapped addresses mean IPv4 inside of a host, and nothing on the wire (RFC 4942, 2.2)
         }
 
         int totalLength = HeaderLength + payloadLength;

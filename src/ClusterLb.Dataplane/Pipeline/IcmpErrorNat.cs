@@ -37,7 +37,7 @@ public static class IcmpErrorNat
         FlowTuple to = outer with { Source = complainer, Destination = translated.Source };
 
         // The ICMP checksum covers the quoted packet, so each word changed there counts, its own checksums included.
-        ulong quoted = RewriteQuoted(packet[at.EmbeddedOffset..at.TotalLength], embeddedAt, embedded, translated);
+        ulong quoted = RewriteQuoted(packet.Slice(at.EmbeddedOffset, embeddedAt.TotalLength), embeddedAt, embedded, translated);
         AddressRewriter.Rewrite(packet, at, outer, to, partialChecksum);
         if (!partialChecksum)
         {
