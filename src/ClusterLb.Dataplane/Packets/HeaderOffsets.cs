@@ -2,7 +2,7 @@ namespace ClusterLb.Dataplane.Packets;
 
 /// <summary>Where the headers of a packet lie, and what the parser saw on its way there. Valid for that packet only.</summary>
 /// <remarks>All offsets and lengths are in bytes and count from the first byte of the IP header.</remarks>
-public readonly struct HeaderOffsets
+public readonly record struct HeaderOffsets
 {
     /// <summary>Header and payload: at most 65535 for IPv4, 65575 for IPv6. Of a quoted packet, what the error has of it.</summary>
     public int TotalLength { get; init; }
