@@ -37,6 +37,9 @@ public sealed class CheckedStream : IAsyncDisposable
     /// <summary>Who gave the last answer (for TCP: who is at the other end).</summary>
     public string Pod => Volatile.Read(ref _answer).Pod;
 
+    /// <summary>The client's address and port as the server saw them.</summary>
+    public string Client => Volatile.Read(ref _answer).Client;
+
     /// <summary>Connects and begins; returns after the first answer.</summary>
     /// <param name="target">The echo port of a pod or service.</param>
     /// <param name="udp">Datagrams from one port instead of a TCP connection.</param>
