@@ -4,6 +4,7 @@ using System.Net;
 using System.Text.Json;
 using ClusterLb.Cli.Output;
 using ClusterLb.Lab.Client;
+using ClusterLb.Lab.Demo;
 using ClusterLb.Lab.Echo;
 using ClusterLb.Lab.Stage;
 
@@ -22,7 +23,7 @@ internal static class LabCommand
 
     public static Command Create(CommonOptions common, Terminal terminal) => new("lab", "A cluster in network namespaces of this machine: nodes, pods, clients, agents.")
     {
-        Up(), Down(), Status(common, terminal), Exec(), Connect(common), Echo(),
+        Up(), Down(), Status(common, terminal), Exec(), Connect(common), Demo(), Echo(),
     };
 
     private static Command Up()
@@ -130,6 +131,13 @@ internal static class LabCommand
                 : Describe(report));
             return report.Succeeded == report.Connections ? 0 : 1;
         }));
+        return command;
+    }
+
+    private static Command Demo()
+    {
+        var command = new Command("demo", "Set a lab up, balance real connections, show who did it, take it down.");
+        command.SetAction((_, cancel) => GuardAsync(async () => await DemoRun.RunAsync(Console.WriteLine, cancel) ? 0 : 1));
         return command;
     }
 
