@@ -116,10 +116,23 @@ internal static unsafe partial class ProcessInterop
     public static void SendSignal(SafeFileHandle pidFd, int signal) => _ = pidfd_send_signal(pidFd, signal, 0, 0);
 
     /// <summary>True once the process has ended.</summary>
+    /// <exception cref="ObjectDisposedException">The descriptor was closed; one that closes meanwhile stays open until we return.</exception>
     public static bool HasEnded(SafeFileHandle pidFd, int timeoutMs)
     {
-        var entry = new PollEntry { Fd = (int)pidFd.DangerousGetHandle(), Events = PollIn };
-        return poll(&entry, 1, timeoutMs) > 0;
+        bool held = false;
+        try
+        {
+            pidFd.DangerousAddRef(ref held);
+            var entry = new PollEntry { Fd = (int)pidFd.DangerousGetHandle(), Events = PollIn };
+            return poll(&entry, 1, timeoutMs) > 0;
+        }
+        finally
+        {
+            if (held)
+            {
+                pidFd.DangerousRelease();
+            }
+        }
     }
 
     /// <summary>Takes a child that has ended off the process table.</summary>

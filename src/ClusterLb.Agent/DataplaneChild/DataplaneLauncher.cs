@@ -1,0 +1,88 @@
+using ClusterLb.Dataplane.Host;
+using ClusterLb.Dataplane.Tun;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace ClusterLb.Agent.DataplaneChild;
+
+/// <summary>Finds a running dataplane by its socket, or makes a new process and connects to it.</summary>
+internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand command, ILogger log)
+{
+    private const string SocketName = "dataplane.sock";
+
+    // A dataplane gets its name when it is about to serve: until then the old one, if any, can be found.
+    private const string NewSocketName = "dataplane.sock.new";
+
+    private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan ConnectInterval = TimeSpan.FromMilliseconds(2);
+
+    private bool _reservationSaid;
+
+    private string SocketPath => Path.Combine(stateDirectory, SocketName);
+
+    private string NewSocketPath => Path.Combine(stateDirectory, NewSocketName);
+
+    /// <summary>The dataplane that serves this state directory; null if none listens.</summary>
+    public DataplaneLink? TryFind() =>
+        ControlSocket.TryConnect(SocketPath) is { } connection ? Link(connection, connection.OpenPeerProcess()) : null;
+
+    /// <summary>Starts a process, which waits for its orders. It inherits the lease, taken or not: both share it.</summary>
+    /// <exception cref="DataplaneException">It cannot be started, or ends before it listens.</exception>
+    public async Task<DataplaneLink> LaunchAsync(StateLease lease, int queues, CancellationToken cancellation)
+    {
+        IReadOnlyList<string> arguments = command.Arguments(out string? reservation);
+        if (reservation is not null && !_reservationSaid)
+        {
+            _reservationSaid = true;
+            log.LogWarning("The dataplane runs without capabilities, but as this user: as nobody {Reason}.", reservation);
+        }
+
+        SafeFileHandle process;
+        using (ControlSocket socket = ControlSocket.Bind(NewSocketPath))
+        {
+            int errno = ProcessInterop.Spawn(
+                arguments, DataplaneCommand.Variables(queues), [socket.Handle, lease.Handle], out int pid);
+            if (errno != 0)
+            {
+                throw new DataplaneException($"Cannot start the dataplane: running '{arguments[0]}' failed with {Errno.Name(errno)}. " +
+                    "setpriv (util-linux) must be installed.");
+            }
+
+            process = ProcessInterop.OpenPidFd(pid);
+        }
+
+        ControlConnection connection = await ConnectAsync(process, arguments, cancellation);
+        return Link(connection, process);
+    }
+
+    /// <summary>Gives the process that was launched the name under which the next agent finds it.</summary>
+    public void Publish() => File.Move(NewSocketPath, SocketPath, overwrite: true);
+
+    private async Task<ControlConnection> ConnectAsync(
+        SafeFileHandle process, IReadOnlyList<string> arguments, CancellationToken cancellation)
+    {
+        long begun = Environment.TickCount64;
+        while (!ProcessInterop.HasEnded(process, timeoutMs: 0))
+        {
+            if (ControlSocket.TryConnect(NewSocketPath) is { } connection)
+            {
+                return connection;
+            }
+
+            if (Environment.TickCount64 - begun > LongestStart.TotalMilliseconds)
+            {
+                ProcessInterop.SendSignal(process, ProcessInterop.SignalKill);
+                throw new DataplaneException($"The dataplane did not listen within {LongestStart.TotalSeconds} s after its start.");
+            }
+
+            await Task.Delay(ConnectInterval, cancellation);
+        }
+
+        string end = ProcessInterop.Reap(process) ?? "an unknown status";
+        throw new DataplaneException(
+            $"The dataplane ended at once, with {end}. Run it by hand to see why: {string.Join(' ', arguments)}");
+    }
+
+    private DataplaneLink Link(ControlConnection connection, SafeFileHandle process) =>
+        new(connection, process, (level, text) => log.Log((LogLevel)level, "{Line}", text));
+}

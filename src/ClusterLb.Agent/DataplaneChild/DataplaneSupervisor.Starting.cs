@@ -1,0 +1,200 @@
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Host;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Tun;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+
+namespace ClusterLb.Agent.DataplaneChild;
+
+/// <content>How a dataplane comes to serve: adopted as it is, or started, taking over from another if there is one.</content>
+public sealed partial class DataplaneSupervisor
+{
+    /// <summary>A dataplane that serves the state directory and answers; one that does not is ended.</summary>
+    private async Task<DataplaneLink?> FindAsync(CancellationToken cancellation)
+    {
+        DataplaneLink? link = _launcher.TryFind();
+        if (link is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            DataplaneStatus status = await AskStatusAsync(link, cancellation);
+            if (status.Serving)
+            {
+                _pid = status.Pid;
+                return link;
+            }
+        }
+        catch (Exception e) when (e is ControlSocketException or TimeoutException)
+        {
+            _log.LogWarning("A dataplane was found that does not answer, and is ended: {Reason}", e.Message);
+        }
+
+        await EndAsync(link);
+        return null;
+    }
+
+    /// <summary>Takes the queues over. False if the dataplane has to be replaced; it serves on meanwhile.</summary>
+    private async Task<bool> TryAdoptAsync(DataplaneLink link, CancellationToken cancellation)
+    {
+        DataplaneStatus status = await AskStatusAsync(link, cancellation);
+        DataplaneReply reply = await link.RequestAsync(
+            new ControlMessage { Kind = ControlKind.Queues }, AnswerTimeout, cancellation: cancellation);
+
+        // Not to be trusted blindly: whatever is kept must be a queue of our device.
+        if (reply.Descriptors.Length > 0 && reply.Descriptors.All(queue => TunDeviceFactory.NameOf(queue) == _tun.Name))
+        {
+            CloseQueues();
+            _queues = reply.Descriptors;
+        }
+        else
+        {
+            foreach (SafeFileHandle queue in reply.Descriptors)
+            {
+                queue.Dispose();
+            }
+        }
+
+        if (WhyReplace(status) is { } why)
+        {
+            _log.LogInformation("Dataplane {Pid} is replaced by a new one: {Reason}.", status.Pid, why);
+            return false;
+        }
+
+        if (_queues.Count != _tun.Queues)
+        {
+            _log.LogWarning(
+                "The dataplane serves {Queues} queues, and {Wanted} are configured; that takes effect once the device is made anew (clusterlb cleanup).",
+                _queues.Count, _tun.Queues);
+        }
+
+        _log.LogInformation("Dataplane {Pid} goes on serving {Queues} queues.", status.Pid, _queues.Count);
+        Watch(link);
+        return true;
+    }
+
+    private string? WhyReplace(DataplaneStatus status)
+    {
+        if (status.Protocol != ControlMessage.CurrentProtocol || status.Build != DataplaneProcess.Build)
+        {
+            return "it is of another version";
+        }
+
+        if (status.MapsRetired || _maps.AdoptionReport.Any(report => report.IsNewFile))
+        {
+            return "the maps lie in new files";
+        }
+
+        if (status.FlowCapacity != _flows.Ipv4 + _flows.Ipv6)
+        {
+            return $"its tables hold {status.FlowCapacity} flows, and {_flows.Ipv4 + _flows.Ipv6} are configured";
+        }
+
+        return _queues.Count == 0 ? $"it does not serve '{_tun.Name}'" : null;
+    }
+
+    /// <summary>Launches a dataplane; lets the old one, if any, stop at a batch boundary; lets the new one read on.</summary>
+    /// <param name="old">Serves; disposed here.</param>
+    /// <param name="cancellation">Up to the point where the old one is stopped.</param>
+    private async Task StartAsync(DataplaneLink? old, CancellationToken cancellation)
+    {
+        using StateLease lease = StateLease.Open(_stateDirectory, StateLease.DataplaneFileName);
+        DataplaneLink fresh = await _launcher.LaunchAsync(lease, Math.Max(_queues.Count, _tun.Queues), cancellation);
+        try
+        {
+            DataplaneStatus status = await AskStatusAsync(fresh, cancellation);
+            if (status.Build != DataplaneProcess.Build)
+            {
+                throw new DataplaneException(
+                    "The program on disk is another version than this agent. Restart the agent, so that both are the same.");
+            }
+
+            if (old is not null)
+            {
+                await EndAsync(old);
+            }
+
+            await TakeAsync(lease);
+            OpenQueues();
+            _launcher.Publish();
+            await HandOverAsync(fresh);
+            _pid = status.Pid;
+        }
+        catch
+        {
+            await EndAsync(fresh);
+            throw;
+        }
+
+        Watch(fresh);
+    }
+
+    /// <summary>The open file is the child's as well, so the lease is its lease from the start, and only its when we close ours.</summary>
+    private static async Task TakeAsync(StateLease lease)
+    {
+        long begun = Environment.TickCount64;
+        while (!lease.TryTake())
+        {
+            if (Environment.TickCount64 - begun > LeaseTimeout.TotalMilliseconds)
+            {
+                throw new DataplaneException(
+                    $"'{lease.FilePath}' is held by a dataplane that does not listen. Find it by 'fuser {lease.FilePath}' and end it.");
+            }
+
+            await Task.Delay(10);
+        }
+    }
+
+    private void OpenQueues()
+    {
+        bool recreated = _queues.Count > 0;
+        if (recreated && _queues.All(queue => TunDeviceFactory.NameOf(queue) == _tun.Name))
+        {
+            return;
+        }
+
+        CloseQueues();
+        _queues = TunDeviceFactory.Open(_tun, out TunOffloads offloads);
+        _log.LogInformation("TUN device {Name} has {Queues} queues and the offloads {Offloads}.", _tun.Name, _queues.Count, offloads);
+        if (recreated)
+        {
+            DeviceRecreated?.Invoke();
+        }
+    }
+
+    /// <summary>Makes or validates the flow tables, then hands everything over.</summary>
+    private async Task HandOverAsync(DataplaneLink link)
+    {
+        var names = new List<string>();
+        var handles = new List<SafeFileHandle>();
+        int queuesFrom;
+        using (FlowTables tables = FlowTables.OpenForWriting(_stateDirectory, _flows, warning => _log.LogWarning("{Warning}", warning)))
+        using (TraceRing trace = TraceRing.OpenForWriting(_stateDirectory, Math.Max(_queues.Count, _tun.Queues)))
+        {
+            Add("maps/", _maps.OpenDescriptors(readOnly: true));
+            Add("flows/", tables.OpenDescriptors());
+            Add("flows/", [(WorkerSlots.FileName, _maps.OpenWorkersDescriptor()), (TraceRing.FileName, trace.OpenDescriptor())]);
+            queuesFrom = handles.Count;
+            Add("queue/", [.. _queues.Select((queue, i) => ($"{i}", queue))]);
+        }
+
+        try
+        {
+            await link.RequestAsync(
+                new ControlMessage { Kind = ControlKind.Start, Descriptors = names }, StartTimeout, [.. handles]);
+        }
+        finally
+        {
+            handles.Take(queuesFrom).ToList().ForEach(handle => handle.Dispose()); // the queues stay ours
+        }
+
+        void Add(string prefix, IReadOnlyList<(string Name, SafeFileHandle Handle)> files)
+        {
+            names.AddRange(files.Select(file => prefix + file.Name));
+            handles.AddRange(files.Select(file => file.Handle));
+        }
+    }
+}
