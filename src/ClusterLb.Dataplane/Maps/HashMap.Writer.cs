@@ -6,10 +6,6 @@ namespace ClusterLb.Dataplane.Maps;
 /// <content>The one writer. Not thread-safe.</content>
 internal sealed partial class HashMap<TKey, TValue>
 {
-    /// <summary>Up to so many entries the first bucket is taken without a look at the other: three of four lookups then end in the
-    /// first, and the chance of a full pair hardly grows (docs/maps.md, "Load").</summary>
-    private const int ComfortablyFilled = 5;
-
     private PlacePool? _pool;
 
     /// <summary>Anonymous memory, with its writer; readers in this process need no generation check.</summary>
@@ -151,9 +147,9 @@ internal sealed partial class HashMap<TKey, TValue>
 
     private ref ulong FreeWord(nint first, uint tag)
     {
+        // The emptier of the two: what makes a full pair so rare (docs/maps.md, "Load").
         nint other = OtherBucket(first, tag);
-        int filled = Filled(first);
-        nint bucket = filled < ComfortablyFilled || filled <= Filled(other) ? first : other;
+        nint bucket = Filled(first) <= Filled(other) ? first : other;
         for (int lane = 0; lane < WordsPerBucket; lane++)
         {
             ref ulong word = ref WordAt(bucket, lane);

@@ -108,28 +108,17 @@ internal sealed partial class HashMap<TKey, TValue> : IDisposable
 
         ulong hash = SeededHash.Of(key, _seed0, _seed1);
         uint tag = (uint)(hash >> 32);
-        nint bucket = FirstBucket(hash);
-        return TryFind(bucket, tag, key, out value) || TryFind(OtherBucket(bucket, tag), tag, key, out value);
-    }
+        nint first = FirstBucket(hash);
+        nint other = OtherBucket(first, tag);
 
-    /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
-
-    /// <summary>Offset of the first bucket of a hash, in bytes from the index.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private nint FirstBucket(ulong hash) => (nint)((uint)hash & _bucketMask) * MapFileSpec.BucketSize;
-
-    /// <summary>The other bucket of a tag, always another one; it follows from the tag, so that it costs nothing.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private nint OtherBucket(nint bucket, uint tag) => bucket ^ ((nint)((tag | 1) & _bucketMask) * MapFileSpec.BucketSize);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryFind(nint bucket, uint tag, in TKey key, out TValue value)
-    {
-        for (uint matches = MatchTag(bucket, tag); matches != 0; matches &= matches - 1)
+        // Both buckets at once: in which of them a key lies is a coin toss, and a branch on it would be mispredicted as often.
+        for (uint matches = MatchTag(first, tag) | (MatchTag(other, tag) << 16); matches != 0; matches &= matches - 1)
         {
+            int lane = Lane(matches);
+            nint word = (lane < WordsPerBucket ? first : other) + ((lane & (WordsPerBucket - 1)) * sizeof(ulong));
+
             // Acquire: the place is read after the word that names it, or its bytes could be older than the word.
-            uint place = PlaceOf(Volatile.Read(ref WordAt(bucket, Lane(matches))), tag);
+            uint place = PlaceOf(Volatile.Read(ref WordAt(word, 0)), tag);
             if (place != 0)
             {
                 ref byte start = ref Place(place);
@@ -144,6 +133,17 @@ internal sealed partial class HashMap<TKey, TValue> : IDisposable
         value = default;
         return false;
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    /// <summary>Offset of the first bucket of a hash, in bytes from the index.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private nint FirstBucket(ulong hash) => (nint)((uint)hash & _bucketMask) * MapFileSpec.BucketSize;
+
+    /// <summary>The other bucket of a tag, always another one; it follows from the tag, so that it costs nothing.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private nint OtherBucket(nint bucket, uint tag) => bucket ^ ((nint)((tag | 1) & _bucketMask) * MapFileSpec.BucketSize);
 
     /// <summary>One bit per half word, the upper ones for tags, of all eight words whose tag matches. A hint: who acts on it reads
     /// the word again, as one atomic load, and looks at its tag.</summary>

@@ -3,42 +3,53 @@ using System.Runtime.InteropServices;
 
 namespace ClusterLb.Dataplane.Maps;
 
-/// <summary>Key of services4.</summary>
+/// <summary>Key of services4: address, port (both in network order), protocol and scope in one word, then the slot.</summary>
+/// <remarks>Words, not fields: a key is written and then hashed, and the processor cannot forward four narrow stores to one wide
+/// load.</remarks>
 [StructLayout(LayoutKind.Sequential, Pack = 4, Size = 12)]
-internal struct ServiceKey4
+internal readonly struct ServiceKey4(in ServiceKey key)
 {
-    public Ipv4Bytes Address;
-    public ushort PortNetworkOrder;
-    public byte Protocol;
-    public byte Scope;
-    public uint Slot;
+    private readonly ulong _frontend =
+        NetworkOrder.Swap(key.Address.Ipv4) | ((ulong)ServiceKeyWords.PortProtocolScope(key) << 32);
+
+    private readonly uint _slot = key.Slot;
+
+    public ServiceKey ToKey() =>
+        ServiceKeyWords.ToKey(IpAddr.FromIpv4(NetworkOrder.Swap((uint)_frontend)), (uint)(_frontend >> 32), _slot);
 }
 
-/// <summary>Key of services6.</summary>
+/// <summary>Key of services6: the address, then a word with port (both in network order), protocol, scope and slot.</summary>
 [StructLayout(LayoutKind.Sequential, Pack = 4, Size = 24)]
-internal struct ServiceKey6
+internal readonly struct ServiceKey6(in ServiceKey key)
 {
-    public Ipv6Bytes Address;
-    public ushort PortNetworkOrder;
-    public byte Protocol;
-    public byte Scope;
-    public uint Slot;
+    private readonly Ipv6Bytes _address = new(key.Address);
+    private readonly ulong _rest = ServiceKeyWords.PortProtocolScope(key) | ((ulong)key.Slot << 32);
+
+    public ServiceKey ToKey() => ServiceKeyWords.ToKey(_address.ToAddress(), (uint)_rest, (uint)(_rest >> 32));
+}
+
+/// <summary>What the keys of both families have in common.</summary>
+file static class ServiceKeyWords
+{
+    /// <summary>Bytes 0 and 1 the port in network order, byte 2 the protocol, byte 3 the scope.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint PortProtocolScope(in ServiceKey key) =>
+        NetworkOrder.Swap(key.Port) | ((uint)key.Protocol << 16) | ((uint)key.Scope << 24);
+
+    public static ServiceKey ToKey(IpAddr address, uint portProtocolScope, uint slot) => new(
+        address,
+        NetworkOrder.Swap((ushort)portProtocolScope),
+        (IpProtocol)(byte)(portProtocolScope >> 16),
+        (LookupScope)(byte)(portProtocolScope >> 24),
+        slot);
 }
 
 internal abstract class ServiceLayout4 : IMapLayout<ServiceKey, ServiceEntry, ServiceKey4, ServiceEntry>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ServiceKey4 PackKey(in ServiceKey key) => new()
-    {
-        Address = new Ipv4Bytes(key.Address),
-        PortNetworkOrder = NetworkOrder.Swap(key.Port),
-        Protocol = (byte)key.Protocol,
-        Scope = (byte)key.Scope,
-        Slot = key.Slot,
-    };
+    public static ServiceKey4 PackKey(in ServiceKey key) => new(key);
 
-    public static ServiceKey UnpackKey(in ServiceKey4 key) => new(
-        key.Address.ToAddress(), NetworkOrder.Swap(key.PortNetworkOrder), (IpProtocol)key.Protocol, (LookupScope)key.Scope, key.Slot);
+    public static ServiceKey UnpackKey(in ServiceKey4 key) => key.ToKey();
 
     public static ServiceEntry PackEntry(in ServiceEntry entry) => entry;
 
@@ -48,17 +59,9 @@ internal abstract class ServiceLayout4 : IMapLayout<ServiceKey, ServiceEntry, Se
 internal abstract class ServiceLayout6 : IMapLayout<ServiceKey, ServiceEntry, ServiceKey6, ServiceEntry>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ServiceKey6 PackKey(in ServiceKey key) => new()
-    {
-        Address = new Ipv6Bytes(key.Address),
-        PortNetworkOrder = NetworkOrder.Swap(key.Port),
-        Protocol = (byte)key.Protocol,
-        Scope = (byte)key.Scope,
-        Slot = key.Slot,
-    };
+    public static ServiceKey6 PackKey(in ServiceKey key) => new(key);
 
-    public static ServiceKey UnpackKey(in ServiceKey6 key) => new(
-        key.Address.ToAddress(), NetworkOrder.Swap(key.PortNetworkOrder), (IpProtocol)key.Protocol, (LookupScope)key.Scope, key.Slot);
+    public static ServiceKey UnpackKey(in ServiceKey6 key) => key.ToKey();
 
     public static ServiceEntry PackEntry(in ServiceEntry entry) => entry;
 
