@@ -45,7 +45,7 @@ internal sealed partial class ConntrackTable<TKey>
         {
             // The next place may be stale if somebody else takes this one first: then the count differs, and the swap fails.
             place = (int)(uint)top;
-            uint next = (uint)Volatile.Read(ref PlaceAt(place).ExpiresMs);
+            uint next = Volatile.Read(ref PlaceAt(place).BackendId);
             long seen = Interlocked.CompareExchange(ref _freeTop, NextTop(top, next), top);
             if (seen == top)
             {
@@ -71,7 +71,7 @@ internal sealed partial class ConntrackTable<TKey>
         long top = Volatile.Read(ref _freeTop);
         while (true)
         {
-            Volatile.Write(ref entry.ExpiresMs, (uint)top);
+            Volatile.Write(ref entry.BackendId, (uint)top);
             long seen = Interlocked.CompareExchange(ref _freeTop, NextTop(top, (uint)place), top);
             if (seen == top)
             {

@@ -11,6 +11,9 @@ public readonly struct FlowHit
     /// <summary>The packet goes from the backend to the client.</summary>
     public bool IsReply { get; init; }
 
+    /// <summary>This very packet made the flow.</summary>
+    public bool IsNew { get; init; }
+
     /// <summary>State before this packet.</summary>
     public FlowState State { get; init; }
 

@@ -11,7 +11,7 @@ internal struct FlowPlace<TKey>
     /// One word, so that a worker which is late cannot change the state of the place's next flow.</summary>
     public ulong Life;
 
-    /// <summary>CLOCK_MONOTONIC milliseconds. In a free place: the next free place.</summary>
+    /// <summary>CLOCK_MONOTONIC milliseconds.</summary>
     public long ExpiresMs;
 
     /// <summary>Of the service port, when this flow's backend was last known to serve.</summary>
@@ -22,7 +22,9 @@ internal struct FlowPlace<TKey>
     public ulong BackendPackets;
     public ulong BackendBytes;
 
+    /// <summary>In a free place: the next free place. Not in a word that a late worker may still write to.</summary>
     public uint BackendId;
+
     public uint RevNatId;
     public uint ServicePortId;
     public ushort Queue;

@@ -128,6 +128,7 @@ public sealed partial class FlowTables : IDisposable
         hit = new FlowHit
         {
             Translated = flow.Reply.Reverse,
+            IsNew = true,
             Flags = flow.Flags,
             Queue = flow.Queue,
             BackendId = flow.BackendId,

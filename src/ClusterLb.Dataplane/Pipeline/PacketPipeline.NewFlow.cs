@@ -60,8 +60,12 @@ public sealed partial class PacketPipeline
             return Drop(ref meta, problem);
         }
 
-        meta.NewFlow = true;
-        _counters.CountNewFlow();
+        if (created.IsNew)
+        {
+            meta.NewFlow = true;
+            _counters.CountNewFlow();
+        }
+
         return Forward(buffer[..meta.Length], at, created, ref meta, nowMs);
     }
 

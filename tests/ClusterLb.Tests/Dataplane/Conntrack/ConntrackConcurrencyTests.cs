@@ -1,0 +1,128 @@
+using System.Collections.Concurrent;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Tests.Dataplane.Conntrack;
+
+public sealed class ConntrackConcurrencyTests
+{
+    private const int Threads = 3;
+    private const long Now = 1_000;
+
+    [Fact]
+    public void Workers_that_begin_the_same_flow_at_once_make_exactly_one()
+    {
+        const int Rounds = 20_000;
+        using FlowTables flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 32_768, Ipv6 = 64 });
+        var backends = new uint[Threads][];
+        Run(worker =>
+        {
+            backends[worker] = new uint[Rounds];
+            for (uint round = 0; round < Rounds; round++)
+            {
+                // Each worker chooses another backend; all must end up with the same.
+                FlowTuple tuple = FlowTuples.Original(round);
+                if (flows.TryCreate(FlowTuples.New(tuple, (uint)worker + 1), Now, out FlowHit hit) == CreateResult.Exists)
+                {
+                    Assert.True(flows.TryLookup(tuple, Now, out hit), $"round {round}: exists, but is not found");
+                }
+
+                backends[worker][round] = hit.BackendId;
+            }
+        });
+
+        Assert.Equal(Rounds, flows.Count);
+        for (int round = 0; round < Rounds; round++)
+        {
+            Assert.True(backends.All(b => b[round] == backends[0][round]), $"round {round} has two backends");
+        }
+    }
+
+    [Fact]
+    public void Flows_that_clash_in_their_reply_tuple_never_both_exist()
+    {
+        const int Rounds = 20_000;
+        using FlowTables flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 32_768, Ipv6 = 64 });
+        var won = new int[Rounds];
+        Run(worker =>
+        {
+            for (uint round = 0; round < Rounds; round++)
+            {
+                NewFlow flow = FlowTuples.New(FlowTuples.Original(round));
+                flow = flow with { Original = flow.Original with { DestinationPort = (ushort)(80 + worker) } };
+                if (flows.TryCreate(flow, Now, out _) == CreateResult.Created)
+                {
+                    Interlocked.Increment(ref won[round]);
+                }
+            }
+        });
+
+        Assert.All(won, count => Assert.Equal(1, count));
+        Assert.Equal(Rounds, flows.Count);
+    }
+
+    /// <summary>Few tuples, few places, all threads create, remove, account and look up: every hit must be a whole flow.</summary>
+    [Fact]
+    public void Under_churn_no_lookup_ever_sees_half_of_a_flow()
+    {
+        const int Operations = 200_000;
+        const int Clients = 40;
+        using FlowTables flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 64, Ipv6 = 64 });
+        Run(worker =>
+        {
+            var random = new Random(4711 + worker);
+            for (int i = 0; i < Operations; i++)
+            {
+                uint client = (uint)random.Next(Clients);
+                FlowTuple tuple = FlowTuples.Original(client, (ushort)(1000 + client));
+                if (flows.TryLookup(tuple, Now, out FlowHit hit))
+                {
+                    // Backend, frontend id and reply tuple were made from one number.
+                    Assert.True(hit.Translated.Source == tuple.Source && hit.Translated.SourcePort == tuple.SourcePort
+                        && hit.Translated.Destination == FlowTuples.Address(0x0A01_0000 + hit.BackendId, ipv6: false)
+                        && !hit.IsReply, $"worker {worker}, operation {i}: {tuple} became {hit.Translated}");
+                    flows.Record(hit, hit.State | FlowState.ReplySeen, 60_000, 1);
+                    if (random.Next(4) == 0)
+                    {
+                        flows.Remove(hit);
+                    }
+                }
+                else
+                {
+                    flows.TryCreate(FlowTuples.New(tuple, (uint)random.Next(5)), Now, out _);
+                }
+            }
+        });
+
+        foreach (FlowSnapshot flow in flows.List(Now))
+        {
+            Assert.True(flows.TryLookup(flow.Reply, Now, out FlowHit reply) && reply.Translated == flow.Original.Reverse);
+        }
+
+        Assert.Equal(flows.Count, flows.List(Now).Count);
+        flows.Flush(FlowFilter.All, Now);
+        Assert.Equal(0, flows.Count);
+    }
+
+    private static void Run(Action<int> body)
+    {
+        var failures = new ConcurrentQueue<Exception>();
+        using var start = new Barrier(Threads);
+        Thread[] threads = [.. Enumerable.Range(0, Threads).Select(worker => new Thread(() =>
+        {
+            start.SignalAndWait();
+            try
+            {
+                body(worker);
+            }
+            catch (Exception e)
+            {
+                failures.Enqueue(e);
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        Array.ForEach(threads, thread => thread.Join());
+        Assert.Empty(failures);
+    }
+}

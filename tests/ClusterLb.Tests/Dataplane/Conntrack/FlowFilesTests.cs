@@ -1,0 +1,137 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Pipeline;
+using Microsoft.Win32.SafeHandles;
+
+namespace ClusterLb.Tests.Dataplane.Conntrack;
+
+public sealed class FlowFilesTests : IDisposable
+{
+    private const long Now = 1_000;
+    private static readonly FlowCapacities Small = new() { Ipv4 = 128, Ipv6 = 64, Workers = 2 };
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("clb-flows-").FullName;
+
+    [Fact]
+    public void A_dataplane_that_is_handed_the_files_adopts_their_flows()
+    {
+        using FlowTables agent = FlowTables.OpenForWriting(_directory, Small, Fail);
+        using (FlowTables first = FlowTables.FromDescriptors(Descriptors(agent)))
+        {
+            first.TryCreate(FlowTuples.New(FlowTuples.Original(1)), Now, out _);
+            first.TryCreate(FlowTuples.New(FlowTuples.Original(2, ipv6: true)), Now, out _);
+        }
+
+        using FlowTables second = FlowTables.FromDescriptors(Descriptors(agent));
+        Assert.Equal(2, second.Count);
+        Assert.True(second.TryLookup(FlowTuples.Original(1), Now, out FlowHit hit));
+        Assert.True(second.LooksLikeReply(hit.Translated.Reverse));
+        Assert.Equal(CreateResult.Created, second.TryCreate(FlowTuples.New(FlowTuples.Original(3)), Now, out _));
+    }
+
+    [Fact]
+    public void Flows_are_read_from_outside_with_nobody_alive()
+    {
+        using (FlowTables flows = FlowTables.OpenForWriting(_directory, Small, Fail))
+        {
+            flows.TryCreate(FlowTuples.New(FlowTuples.Original(1), 4), Now, out FlowHit hit);
+            flows.Record(hit, FlowState.ReplySeen, Now + 30_000, 60);
+            flows.TryCreate(FlowTuples.New(FlowTuples.Original(2), 4), Now, out FlowHit gone);
+            flows.Remove(gone);
+        }
+
+        FlowSnapshot flow = Assert.Single(FlowTables.Read(_directory, Now));
+        Assert.Equal("TCP 10.244.0.1:41000 -> 10.96.0.10:80", flow.Original.ToString());
+        Assert.Equal("TCP 10.1.0.4:8080 -> 10.244.0.1:41000", flow.Reply.ToString());
+        Assert.Equal(("SYN_RECV", 30L, 1UL, 60UL), (flow.State, flow.RemainingSeconds, flow.ClientPackets, flow.ClientBytes));
+    }
+
+    [Fact]
+    public void Nothing_there_reads_as_nothing()
+    {
+        Assert.Empty(FlowTables.Read(_directory, Now));
+        Assert.Equal(0UL, PipelineCounters.Read(_directory).NewFlows);
+    }
+
+    [Theory]
+    [InlineData(512, 100)]
+    [InlineData(64, 64)]
+    public void Another_capacity_copies_the_flows_that_fit(int capacity, int expected)
+    {
+        using (FlowTables flows = FlowTables.OpenForWriting(_directory, Small, Fail))
+        {
+            for (uint client = 0; client < 100; client++)
+            {
+                flows.TryCreate(FlowTuples.New(FlowTuples.Original(client)), Now, out _);
+            }
+        }
+
+        var warnings = new List<string>();
+        using FlowTables resized = FlowTables.OpenForWriting(_directory, Small with { Ipv4 = capacity }, warnings.Add);
+        (int kept, int dropped) = resized.Adopt();
+
+        Assert.Equal((expected, 0), (kept, dropped));
+        Assert.Equal(expected < 100 ? 1 : 0, warnings.Count);
+        Assert.All(resized.List(Now), flow => Assert.True(resized.TryLookup(flow.Reply, Now, out _)));
+    }
+
+    [Fact]
+    public void A_file_that_is_none_of_ours_is_set_aside_and_said()
+    {
+        Directory.CreateDirectory(Path.Combine(_directory, "flows"));
+        File.WriteAllText(Path.Combine(_directory, "flows", "conntrack4"), "not a table");
+
+        var warnings = new List<string>();
+        using FlowTables flows = FlowTables.OpenForWriting(_directory, Small, warnings.Add);
+
+        Assert.Contains("conntrack4", Assert.Single(warnings));
+        Assert.Equal(0, flows.Adopt().Kept);
+    }
+
+    [Fact]
+    public void A_truncated_file_ends_the_reading_and_nothing_else()
+    {
+        using (FlowTables flows = FlowTables.OpenForWriting(_directory, Small, Fail))
+        {
+            flows.TryCreate(FlowTuples.New(FlowTuples.Original(1)), Now, out _);
+        }
+
+        using (SafeFileHandle file = File.OpenHandle(Path.Combine(_directory, "flows", "conntrack4"), access: FileAccess.ReadWrite))
+        {
+            RandomAccess.SetLength(file, RandomAccess.GetLength(file) - 4096);
+        }
+
+        Assert.ThrowsAny<Exception>(() => FlowTables.Read(_directory, Now).ToList());
+    }
+
+    [Fact]
+    public void Counters_of_all_workers_are_read_as_one()
+    {
+        using (FlowTables flows = FlowTables.OpenForWriting(_directory, Small, Fail))
+        {
+            for (int worker = 0; worker < 2; worker++)
+            {
+                var counters = new PipelineCounters(flows.Counters(worker));
+                counters.CountVerdict(Verdict.Forward, 100 + worker);
+                counters.CountReason(DropReason.ConntrackFull);
+            }
+        }
+
+        PipelineCounters sum = PipelineCounters.Read(_directory);
+        Assert.Equal((2UL, 201UL, 2UL), (sum.Packets(Verdict.Forward), sum.Bytes(Verdict.Forward), sum.Drops(DropReason.ConntrackFull)));
+    }
+
+    [Fact]
+    public void Impossible_capacities_are_all_named()
+    {
+        Assert.Equal(3, new FlowCapacities { Ipv4 = 1, Ipv6 = int.MaxValue, Workers = 0 }.Problems().Count());
+        Assert.Empty(new FlowCapacities().Problems());
+    }
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    private static Dictionary<string, SafeFileHandle> Descriptors(FlowTables flows) =>
+        flows.OpenDescriptors().ToDictionary(d => d.Name, d => d.Handle);
+
+    private static void Fail(string warning) => Assert.Fail(warning);
+}

@@ -1,0 +1,96 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Pipeline;
+using ClusterLb.Testing;
+
+namespace ClusterLb.Tests.Dataplane.Pipeline;
+
+/// <summary>Not one managed byte per packet, on the real shared maps, whatever becomes of the packet.</summary>
+public sealed class AllocationTests
+{
+    private const int Packets = 5_000;
+    private const string Client = "10.244.0.9:41000";
+    private const string Client6 = "[fd00:10:244::9]:41000";
+    private const string Frontend = "10.96.0.10:80";
+    private const string Frontend6 = "[fd00:10:96::a]:80";
+    private const string Backend = "10.244.1.5:8080";
+    private const string Backend6 = "[fd00:10:244:1::5]:8080";
+
+    public static TheoryData<string> Kinds => [.. AllKinds.Keys];
+
+    private static readonly Dictionary<string, (Verdict Verdict, bool IsNewFlow, Func<PipelineFixture, byte[]> Packet)> AllKinds = new()
+    {
+        ["forward"] = (Verdict.Forward, false, lb => After(lb, Packet.Tcp(Client, Frontend).Syn(), Packet.Tcp(Client, Frontend).Ack())),
+        ["forward IPv6"] = (Verdict.Forward, false, lb => After(lb, Packet.Udp(Client6, Frontend6), Packet.Udp(Client6, Frontend6))),
+        ["reply"] = (Verdict.Forward, false, lb => After(lb, Packet.Tcp(Client, Frontend).Syn(), Packet.Tcp(Backend, Client).SynAck())),
+        ["new flow"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, Frontend).Syn()),
+        ["new flow IPv6, masqueraded"] = (Verdict.Forward, true, _ => Packet.Udp("[2001:db8::1]:41000", Frontend6)),
+        ["reject by reset"] = (Verdict.Reject, false, _ => Packet.Tcp(Client, "10.96.0.11:80").Syn()),
+        ["reject by ICMP"] = (Verdict.Reject, false, _ => Packet.Udp(Client, "10.96.0.11:80").Payload(100)),
+        ["drop"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, "10.96.0.77:80").Syn()),
+        ["drop malformed"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, Frontend).ToBytes()[..25]),
+        ["pass"] = (Verdict.Pass, false, _ => Packet.Udp(Client, "203.0.113.1:53")),
+        ["ICMP error"] = (Verdict.Forward, false, lb => After(
+            lb, Packet.Udp(Client, Frontend), Packet.PortUnreachable("10.244.1.5", "10.244.0.9", Packet.Udp(Client, Backend)))),
+    };
+
+    [Theory, MemberData(nameof(Kinds))]
+    public void Allocates_nothing(string kind)
+    {
+        using PipelineFixture lb = Fixture();
+        byte[] packet = AllKinds[kind].Packet(lb);
+        var pipeline = new PacketPipeline(lb.Maps, lb.Flows, lb.Counters, lb.Random);
+        var buffer = new byte[2048];
+        long nowMs = lb.NowMs;
+
+        long allocated = -1;
+        for (int round = 0; round < 3; round++) // the first rounds may compile
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < Packets; i++)
+            {
+                if (AllKinds[kind].IsNewFlow)
+                {
+                    Expire(lb, ref nowMs);
+                }
+
+                packet.CopyTo(buffer, 0);
+                var meta = new PacketMeta { Length = packet.Length };
+                Verdict verdict = pipeline.Process(buffer, ref meta, ++nowMs);
+                if (verdict != AllKinds[kind].Verdict || meta.NewFlow != AllKinds[kind].IsNewFlow)
+                {
+                    Assert.Fail($"{kind}: {verdict}, {meta.DropReason}, new flow {meta.NewFlow}");
+                }
+            }
+
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+
+        Assert.Equal(0, allocated);
+    }
+
+    /// <summary>Lets the flow expire, so that the next packet begins it again.</summary>
+    private static void Expire(PipelineFixture lb, ref long nowMs)
+    {
+        nowMs += 200_000;
+        lb.Flows.Sweep(nowMs, 16);
+    }
+
+    private static PipelineFixture Fixture()
+    {
+        var lb = new PipelineFixture(
+            SharedLbMaps.CreateInMemory(new LbMapCapacities { Services = 1_024, Backends = 1_024, Serving = 1_024 }),
+            FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 64, Ipv6 = 64, Workers = 1 }),
+            new FastRandomSource(1));
+        lb.WithService($"{Frontend}/TCP", Backend).WithService($"{Frontend}/UDP", Backend).WithService($"{Frontend6}/UDP", Backend6);
+        lb.WithService("10.96.0.11:80/TCP").WithService("10.96.0.11:80/UDP");
+        return lb;
+    }
+
+    private static byte[] After(PipelineFixture lb, byte[] first, byte[] packet)
+    {
+        lb.Send(first);
+        return packet;
+    }
+}
