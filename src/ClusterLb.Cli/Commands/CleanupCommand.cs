@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ClusterLb.Agent;
 using ClusterLb.Cli.Output;
 
 namespace ClusterLb.Cli.Commands;
@@ -8,8 +9,32 @@ internal static class CleanupCommand
 {
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        var command = new Command("cleanup", "Stop the dataplane and leave the node as it was found");
-        command.SetAction(_ => NotYet.Fail("cannot clean up"));
+        var command = new Command("cleanup", "Stop the dataplane and leave the node as it was found: rules, routes, device, state directory");
+        command.SetAction((parsed, cancel) => RunAsync(common.StateDir(parsed), common.Format(parsed), terminal, cancel));
         return command;
+    }
+
+    /// <summary>Cleans up, and tells each thing that was done.</summary>
+    internal static async Task RunAsync(string stateDir, OutputFormat format, Terminal terminal, CancellationToken cancel)
+    {
+        List<string> done = [];
+        await NodeCleanup.RunAsync(stateDir, Say, cancel);
+        if (format == OutputFormat.Json)
+        {
+            JsonOutput.WriteDocument(terminal.Out, new CleanupView(done), OutputJson.Default.CleanupView);
+        }
+        else if (done.Count == 0)
+        {
+            terminal.Out.WriteLine("nothing to clean up");
+        }
+
+        void Say(string line)
+        {
+            done.Add(line);
+            if (format == OutputFormat.Table)
+            {
+                terminal.Out.WriteLine(line);
+            }
+        }
     }
 }

@@ -38,6 +38,9 @@ internal sealed class CommonOptions
     /// <summary>The state directory as an absolute path.</summary>
     public string StateDir(ParseResult parsed) => Path.GetFullPath(parsed.GetRequiredValue(_stateDir));
 
+    /// <summary>The state directory if the command line names one; null if it does not.</summary>
+    public string? TypedStateDir(ParseResult parsed) => parsed.GetResult(_stateDir) is { Implicit: false } ? StateDir(parsed) : null;
+
     /// <summary>For whom to print.</summary>
     public OutputFormat Format(ParseResult parsed) =>
         parsed.GetRequiredValue(_format) == "json" ? OutputFormat.Json : OutputFormat.Table;

@@ -1,15 +1,91 @@
 using System.CommandLine;
+using ClusterLb.Agent.Admin;
 using ClusterLb.Cli.Output;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Pipeline;
 
 namespace ClusterLb.Cli.Commands;
 
 /// <summary><c>clusterlb status</c>.</summary>
 internal static class StatusCommand
 {
+    /// <summary>An idle worker beats about once a second.</summary>
+    private static readonly TimeSpan Alive = TimeSpan.FromSeconds(3);
+
     public static Command Create(CommonOptions common, Terminal terminal)
     {
-        var command = new Command("status", "Show agent, dataplane, maps and flow tables");
-        command.SetAction(_ => NotYet.Fail("cannot show the status"));
+        var command = new Command("status", "Show agent, dataplane, maps and flow tables. Exit status 1 if something is not well");
+        command.SetAction(async (parsed, cancel) =>
+        {
+            StatusView status = await ReadAsync(common.StateDir(parsed), terminal.Time, cancel);
+            if (common.Format(parsed) == OutputFormat.Json)
+            {
+                JsonOutput.WriteDocument(terminal.Out, status, OutputJson.Default.StatusView);
+            }
+            else
+            {
+                StatusText.Write(status, terminal);
+            }
+
+            return status.IsHealthy ? ExitStatus.Success : ExitStatus.Failure;
+        });
         return command;
+    }
+
+    private static async Task<StatusView> ReadAsync(string stateDir, TimeProvider time, CancellationToken cancel)
+    {
+        using SharedLbMaps maps = StateFiles.OpenMaps(stateDir);
+        AgentStatus? agent = null;
+        string? problem = null;
+        try
+        {
+            using var admin = new AdminClient(stateDir);
+            agent = await admin.StatusAsync(cancel);
+        }
+        catch (AdminException e)
+        {
+            problem = e.Message;
+        }
+
+        IReadOnlyList<WorkerHeartbeat> beats = IfAllowed(() => WorkerSlots.Read(stateDir)) ?? [];
+        TimeSpan now = time.GetElapsedTime(0);
+        TimeSpan[] ages = [.. beats.Select(beat => now - TimeSpan.FromMicroseconds(beat.TimeNs / 1000.0))];
+        PipelineCounters? counters = IfAllowed(() => PipelineCounters.Read(stateDir));
+        return new StatusView(
+            stateDir,
+            agent,
+            problem,
+            maps.Node.TryLookup(0, out NodeEntry node) && node.Flags.HasFlag(NodeFlags.Synced),
+            ages.Count(age => age < Alive),
+            ages.Length == 0 ? null : Math.Max(0, (long)ages.Min().TotalMilliseconds),
+            IfAllowed<int?>(() => FlowTables.Read(stateDir).Count()),
+            Fill(maps),
+            counters is null ? null : Enum.GetValues<Verdict>().ToDictionary(Words.VerdictOf, counters.Packets, StringComparer.Ordinal),
+            counters is null ? null : Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None && counters.Drops(reason) > 0)
+                .ToDictionary(reason => reason.ToString(), counters.Drops, StringComparer.Ordinal));
+    }
+
+    private static IReadOnlyList<MapStatus> Fill(LbMaps maps) =>
+    [
+        Fill(maps.Services), Fill(maps.Backends), Fill(maps.ReverseNat), Fill(maps.Serving), Fill(maps.Eligible),
+        Fill(maps.ServicePorts), Fill(maps.ServiceNames), Fill(maps.Networks),
+    ];
+
+    private static MapStatus Fill<TKey, TEntry>(ILbMap<TKey, TEntry> map)
+        where TKey : notnull => new(map.Name, map.Count, map.Capacity);
+
+    /// <summary>Flow tables are for root; the rest of the status is for the group too.</summary>
+    private static T? IfAllowed<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            return default;
+        }
     }
 }

@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using ClusterLb.Agent.Explain;
+using ClusterLb.Agent.Explain.Vectors;
 
 namespace ClusterLb.Cli.Output;
 
@@ -8,8 +10,14 @@ namespace ClusterLb.Cli.Output;
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     WriteIndented = true)]
 [JsonSerializable(typeof(BackendMapView[]))]
+[JsonSerializable(typeof(CleanupView))]
+[JsonSerializable(typeof(Explanation))]
+[JsonSerializable(typeof(FlowView[]))]
+[JsonSerializable(typeof(FlushView))]
 [JsonSerializable(typeof(FrontendView[]))]
 [JsonSerializable(typeof(ReverseNatMapView[]))]
 [JsonSerializable(typeof(ServiceMapView[]))]
+[JsonSerializable(typeof(StatusView))]
+[JsonSerializable(typeof(VectorReport))]
 [JsonSerializable(typeof(VersionView))]
 internal sealed partial class OutputJson : JsonSerializerContext;

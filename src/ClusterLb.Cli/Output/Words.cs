@@ -29,6 +29,9 @@ internal static class Words
         _ => protocol.ToString().ToUpperInvariant(),
     };
 
+    /// <summary>forward, reject, drop, pass.</summary>
+    public static string VerdictOf(Verdict verdict) => verdict.ToString().ToLowerInvariant();
+
     /// <summary>active or terminating.</summary>
     public static string StateOf(BackendState state) => state == BackendState.Active ? "active" : "terminating";
 

@@ -107,6 +107,20 @@ public sealed class WorkerSlots : IDisposable
         return ReadSlots(workers, slot => oldest = Math.Min(oldest, slot.Epoch == 0 ? oldest : slot.Epoch)) ? oldest : 0;
     }
 
+    /// <summary>The last signs of life of a state directory's dataplane, for readers outside; empty if none ever ran there.</summary>
+    /// <exception cref="UnauthorizedAccessException">Not for this user.</exception>
+    public static IReadOnlyList<WorkerHeartbeat> Read(string stateDirectory)
+    {
+        string path = Path.Combine(stateDirectory, "flows", FileName);
+        if (!File.Exists(path))
+        {
+            return [];
+        }
+
+        using SafeFileHandle workers = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
+        return Heartbeats(workers);
+    }
+
     internal static List<WorkerHeartbeat> Heartbeats(SafeFileHandle workers)
     {
         var beats = new List<WorkerHeartbeat>();

@@ -43,6 +43,55 @@ public sealed class CommandLineTests
     }
 
     [Theory]
+    [InlineData("bpf lb list", "cannot read the maps of ")]
+    [InlineData("bpf ct list", "cannot read the flow tables of ")]
+    [InlineData("service list", "cannot read the maps of ")]
+    [InlineData("service get 1", "cannot read the maps of ")]
+    [InlineData("status", "cannot read the maps of ")]
+    [InlineData("monitor", "cannot monitor the dataplane of ")]
+    [InlineData("explain tcp 10.0.0.1:1 10.96.0.1:80", "cannot read the maps of ")]
+    public async Task Without_a_state_directory_it_says_what_failed_why_and_what_to_do(string line, string says)
+    {
+        string dir = Path.Combine(Path.GetTempPath(), "clusterlb-none-" + Guid.NewGuid());
+
+        CliRun run = await CliRun.Of([.. line.Split(' '), "--state-dir", dir]);
+
+        Assert.Equal(1, run.Status);
+        Assert.Empty(run.Out);
+        Assert.StartsWith($"clusterlb: {says}{dir}: ", run.Error, StringComparison.Ordinal);
+        Assert.EndsWith("; start the agent first, or name its directory with --state-dir\n", run.Error, StringComparison.Ordinal);
+        Assert.Equal(1, run.Error.Count(c => c == '\n'));
+    }
+
+    [Theory]
+    [InlineData("tcp 10.0.0.1 10.96.0.1", "cannot explain a connection to 10.96.0.1: the port is missing; write ADDRESS:PORT, for IPv6 [ADDRESS]:PORT")]
+    [InlineData("tcp 10.0.0.1 10.96.0.1:99999", "cannot explain '10.96.0.1:99999': the port is not a number from 0 to 65535")]
+    [InlineData("tcp 10.0.0.1 example.org:80", "cannot explain 'example.org:80': it is not an IP address with a port; write 10.96.0.10:80 or [fd00:96::10]:80")]
+    [InlineData("tcp 10.0.0.1 [fd00::1]:80", "cannot explain 10.0.0.1 to [fd00::1]:80: one is IPv4, the other IPv6")]
+    [InlineData("gre 10.0.0.1 10.96.0.1:80", "cannot explain protocol 'gre': it is not tcp, udp, sctp or icmp")]
+    [InlineData("tcp 10.0.0.1 10.96.0.1:80 --manifests /nonexistent", "cannot read the manifests of /nonexistent: there is no such directory")]
+    [InlineData("--vectors /nonexistent.json", "/nonexistent.json: Could not find file '/nonexistent.json'.")]
+    public async Task Explain_names_what_it_cannot_understand(string line, string says)
+    {
+        CliRun run = await CliRun.Of(["explain", .. line.Split(' ')]);
+
+        Assert.Equal(1, run.Status);
+        Assert.EndsWith($": {says}\n", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("tcp 10.0.0.1:1")]
+    [InlineData("tcp 10.0.0.1:1 10.96.0.1:80 --vectors x.json")]
+    public async Task Explain_wants_a_tuple_or_vectors(string line)
+    {
+        CliRun run = await CliRun.Of(["explain", .. line.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
+
+        Assert.Equal(2, run.Status);
+        Assert.StartsWith("clusterlb explain: say either protocol, source and destination", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("agent")]
     [InlineData("bpf ct flush")]
     [InlineData("bpf ct list")]

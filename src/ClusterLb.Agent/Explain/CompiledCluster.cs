@@ -1,0 +1,77 @@
+using ClusterLb.ControlPlane.Kubernetes;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.ControlPlane.Reconciler;
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.Agent.Explain;
+
+/// <summary>A directory of manifests, compiled by the real control plane into maps in memory.</summary>
+public sealed class CompiledCluster : IDisposable
+{
+    private readonly ClusterStateStore _store;
+    private readonly ManifestDirectory _source;
+    private readonly SharedLbMaps _maps;
+    private readonly ReconcileLoop _loop;
+
+    /// <summary>Nothing is read before the first <see cref="Sync"/>.</summary>
+    /// <param name="manifestDirectory">Services, EndpointSlices and Nodes.</param>
+    /// <param name="nodeName">Which node's dataplane it is.</param>
+    /// <param name="capacities">Of the maps.</param>
+    public CompiledCluster(string manifestDirectory, string nodeName, LbMapCapacities capacities)
+    {
+        _store = new ClusterStateStore(nodeName);
+        _source = new ManifestDirectory(manifestDirectory);
+        _maps = SharedLbMaps.CreateInMemory(capacities);
+        _loop = new ReconcileLoop(_store, _maps);
+    }
+
+    /// <summary>The manifests and settings of an agent's configuration, compiled.</summary>
+    /// <param name="options">With a manifest directory.</param>
+    /// <remarks>Node addresses come from the Node object: whoever explains need not be on the node.</remarks>
+    public static CompiledCluster Of(AgentOptions options)
+    {
+        var cluster = new CompiledCluster(options.ManifestDirectory ?? "", options.NodeName, new LbMapCapacities());
+        cluster._source.Scan(cluster._store);
+        cluster._store.SetNetwork(NetworkOf(options, cluster._store.Node));
+        cluster._loop.SyncNow();
+        return cluster;
+    }
+
+    /// <summary>As the dataplane would see them.</summary>
+    public LbMaps Maps => _maps;
+
+    /// <summary>What the control plane knows; node and network inputs may be put here.</summary>
+    public ClusterStateStore Store => _store;
+
+    /// <summary>Reads what is in the directory now and carries it into the maps.</summary>
+    public void Sync()
+    {
+        _source.Scan(_store);
+        _loop.SyncNow();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _loop.Dispose();
+        _maps.Dispose();
+    }
+
+    private static NetworkInputs NetworkOf(AgentOptions options, LocalNode? node) => new()
+    {
+        ServiceRanges = [.. options.ServiceCidrs],
+        PodRanges = [.. options.ClusterCidrs],
+        Detection = options.DetectLocalMode switch
+        {
+            DetectLocalMode.ClusterCidr => LocalDetection.PodRanges,
+            DetectLocalMode.NodeCidr => LocalDetection.NodePodRanges,
+            _ => LocalDetection.None,
+        },
+        NodeAddresses = node?.Addresses ?? [],
+        NodePortRanges = [.. options.NodePortAddresses],
+        NodePortsOnPrimaryOnly = options.NodePortsOnPrimaryOnly,
+        LocalhostNodePorts = options.LocalhostNodePorts,
+        MasqueradeAll = options.MasqueradeAll,
+        Timeouts = options.Conntrack.ToTimeouts(),
+    };
+}

@@ -1,0 +1,12 @@
+namespace ClusterLb.Agent.Explain;
+
+/// <summary>The frontend that a packet matched.</summary>
+/// <param name="Id">Key of the reverse NAT map.</param>
+/// <param name="Address"><c>10.96.0.10:80/TCP</c>.</param>
+/// <param name="Service"><c>namespace/name:port</c>; empty if the name is not known.</param>
+/// <param name="Type">ClusterIP, NodePort, LoadBalancer or ExternalIP.</param>
+/// <param name="Scope">Which set of backends this source sees: all, external or internal.</param>
+/// <param name="Slots">Backends in that set.</param>
+/// <param name="AffinitySeconds">How long a client stays with its backend; null without session affinity.</param>
+public sealed record ExplainedFrontend(
+    uint Id, string Address, string Service, string Type, string Scope, uint Slots, uint? AffinitySeconds);

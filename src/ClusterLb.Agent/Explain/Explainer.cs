@@ -1,0 +1,152 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Agent.Explain;
+
+/// <summary>Tells what happens to a connection: sends real packets through the real pipeline, once per slot, and reads the bytes.</summary>
+/// <remarks>
+/// It decides nothing itself. The maps are consulted only for how many slots to try, and afterwards to put names and reasons
+/// to what the packets have shown. It lives beside the agent because it joins both planes as the agent does, in one process
+/// and without a kernel.
+/// </remarks>
+public sealed class Explainer(LbMaps maps)
+{
+    private const int FlowsOfATrial = 64; // one is needed
+
+    /// <summary>Explains the first packet of a new connection.</summary>
+    /// <param name="tuple">For ICMP echo both ports are the identifier.</param>
+    /// <param name="nowMs">CLOCK_MONOTONIC milliseconds.</param>
+    public Explanation Explain(FlowTuple tuple, long nowMs = 0) => Explain(tuple, Trials(tuple, nowMs));
+
+    /// <summary>Explains what trials have shown.</summary>
+    internal Explanation Explain(FlowTuple tuple, IReadOnlyList<Trial> trials)
+    {
+        ProbeResult first = trials[0].First;
+        ExplainedFrontend? frontend = FrontendOf(tuple, first);
+        var words = new Wording(maps, tuple);
+        return new Explanation
+        {
+            Protocol = Wording.ProtocolOf(tuple.Protocol),
+            Source = tuple.Source.WithPort(tuple.SourcePort),
+            Destination = tuple.Destination.WithPort(tuple.DestinationPort),
+            SourceKind = words.SourceKind,
+            DestinationKind = words.DestinationKind,
+            Verdict = Wording.VerdictOf(first.Verdict),
+            Reason = first.Meta.DropReason == DropReason.None ? null : first.Meta.DropReason.ToString(),
+            Why = Wording.Why(first, frontend),
+            Frontend = frontend,
+            NearMisses = frontend is null ? new NearMisses(maps).Find(tuple) : null,
+            Backends = [.. trials.Where(t => t.First.Verdict == Verdict.Forward).Select(t => Describe(t, tuple, words))],
+            Answer = first.Verdict == Verdict.Reject ? first.Text : null,
+        };
+    }
+
+    /// <summary>One connection per slot there may be, each with flow tables of its own; one per backend that came out.</summary>
+    internal IReadOnlyList<Trial> Trials(FlowTuple tuple, long nowMs)
+    {
+        var found = new Dictionary<(Verdict, DropReason, IpAddr, ushort), Trial>();
+        var inOrder = new List<Trial>();
+        uint tries = Math.Max(1, MostSlots(tuple));
+        for (uint i = 0; i < tries; i++)
+        {
+            // A source that is asked for a number below the slot count answers floor(first * count / 2^32): these reach all
+            // slots of any frontend with at most so many.
+            uint random = (uint)((((ulong)i << 32) + tries - 1) / tries);
+            Trial trial = Try(tuple, random, nowMs);
+            FlowTuple to = trial.First.Written ?? default;
+            if (found.TryAdd((trial.First.Verdict, trial.First.Meta.DropReason, to.Destination, to.DestinationPort), trial))
+            {
+                inOrder.Add(trial);
+            }
+        }
+
+        return inOrder;
+    }
+
+    private Trial Try(FlowTuple tuple, uint random, long nowMs)
+    {
+        using var dataplane = new InProcessDataplane(maps, new ScriptedRandomSource(random), FlowsOfATrial);
+        ProbeResult first = dataplane.SendFirst(tuple, nowMs);
+        ProbeResult? answer = first is { Verdict: Verdict.Forward, Written: { } sent }
+            ? dataplane.SendAnswer(sent.Reverse, nowMs)
+            : null;
+        return new Trial(first, answer);
+    }
+
+    /// <summary>At least as many as the frontend has that the packet will match.</summary>
+    private uint MostSlots(FlowTuple tuple) => maps.Services.Entries()
+        .Where(pair => pair.Key.Slot == 0 && pair.Key.Port == tuple.DestinationPort && pair.Key.Protocol == tuple.Protocol)
+        .Select(pair => pair.Value.Count)
+        .DefaultIfEmpty()
+        .Max();
+
+    private ExplainedFrontend? FrontendOf(FlowTuple tuple, ProbeResult result)
+    {
+        if (result.Meta.RevNatId == 0 || !maps.ReverseNat.TryLookup(result.Meta.RevNatId, out ReverseNatEntry frontend))
+        {
+            return null;
+        }
+
+        var key = new ServiceKey(frontend.Address, frontend.Port, frontend.Protocol, LookupScope.External, 0);
+        if (!maps.Services.TryLookup(key, out ServiceEntry entry))
+        {
+            return null;
+        }
+
+        string scope = "all";
+        uint slots = entry.Count;
+        if (entry.Flags.HasFlag(ServiceFlags.TwoScopes))
+        {
+            bool isInside = new Wording(maps, tuple).IsInsideCluster;
+            scope = isInside ? "internal" : "external";
+            slots = isInside && maps.Services.TryLookup(key with { Scope = LookupScope.Internal }, out ServiceEntry inside) ? inside.Count : slots;
+        }
+
+        return new ExplainedFrontend(
+            entry.RevNatId,
+            Wording.AddressOf(frontend.Address, frontend.Port, frontend.Protocol),
+            maps.ServiceNames.TryLookup(entry.ServicePortId, out string? name) ? name : "",
+            Wording.TypeOf(entry.Flags),
+            scope,
+            slots,
+            entry.Flags.HasFlag(ServiceFlags.Affinity) ? entry.AffinityTimeoutSeconds : null);
+    }
+
+    private ExplainedBackend Describe(Trial trial, FlowTuple tuple, Wording words)
+    {
+        FlowTuple sent = trial.First.Written ?? default;
+        FlowTuple answer = trial.Answer?.Written ?? default;
+        return new ExplainedBackend(
+            sent.Destination.WithPort(sent.DestinationPort),
+            trial.First.Meta.BackendId,
+            SlotOf(trial.First),
+            trial.First.Meta.Masqueraded,
+            words.MasqueradeWhy(trial.First.Meta.Masqueraded, sent),
+            sent.ToString(),
+            answer.ToString(),
+            trial.AnswersFrom(tuple));
+    }
+
+    private uint? SlotOf(ProbeResult result)
+    {
+        if (!maps.ReverseNat.TryLookup(result.Meta.RevNatId, out ReverseNatEntry frontend))
+        {
+            return null;
+        }
+
+        foreach (LookupScope scope in (LookupScope[])[LookupScope.External, LookupScope.Internal])
+        {
+            var key = new ServiceKey(frontend.Address, frontend.Port, frontend.Protocol, scope, 0);
+            for (uint slot = 1; maps.Services.TryLookup(key with { Slot = slot }, out ServiceEntry entry); slot++)
+            {
+                if (entry.BackendId == result.Meta.BackendId)
+                {
+                    return slot;
+                }
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,122 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Agent.Explain;
+
+/// <summary>Puts what the pipeline did into words. It reads the same maps, but decides nothing.</summary>
+internal sealed class Wording(LbMaps maps, FlowTuple tuple)
+{
+    private readonly NodeEntry _node = maps.Node.TryLookup(0, out NodeEntry node) ? node : NodeEntry.Default;
+
+    /// <summary>What the maps know of the source address.</summary>
+    public string SourceKind => KindOf(maps.Classify(tuple.Source), "outside of the cluster");
+
+    /// <summary>What the maps know of the destination address.</summary>
+    public string DestinationKind => KindOf(maps.Classify(tuple.Destination), "no address of services, pods or this node");
+
+    /// <summary>A pod (where pods can be told) or this node.</summary>
+    public bool IsInsideCluster
+    {
+        get
+        {
+            NetworkFlags source = maps.Classify(tuple.Source);
+            return source.HasFlag(NetworkFlags.NodeAddress) || (source.HasFlag(NetworkFlags.PodRange) && DetectsPods);
+        }
+    }
+
+    private bool DetectsPods => !_node.Flags.HasFlag(NodeFlags.NoLocalDetection);
+
+    /// <summary><c>10.96.0.10:80/TCP</c>.</summary>
+    public static string AddressOf(IpAddr address, ushort port, IpProtocol protocol) => $"{address.WithPort(port)}/{ProtocolOf(protocol)}";
+
+    /// <summary>TCP, UDP, SCTP, ICMP, ICMPV6, ANY.</summary>
+    public static string ProtocolOf(IpProtocol protocol) => protocol.ToString().ToUpperInvariant();
+
+    /// <summary>forward, reject, drop, pass.</summary>
+    public static string VerdictOf(Verdict verdict) => verdict.ToString().ToLowerInvariant();
+
+    /// <summary>The kind of a frontend.</summary>
+    public static string TypeOf(ServiceFlags flags) => flags switch
+    {
+        _ when flags.HasFlag(ServiceFlags.LoadBalancer) => "LoadBalancer",
+        _ when flags.HasFlag(ServiceFlags.NodePort) => "NodePort",
+        _ when flags.HasFlag(ServiceFlags.ExternalIp) => "ExternalIP",
+        _ => "ClusterIP",
+    };
+
+    /// <summary>One sentence.</summary>
+    public static string Why(in ProbeResult result, ExplainedFrontend? frontend) => result.Verdict switch
+    {
+        Verdict.Forward when frontend is null => "The dataplane answers for this address itself.",
+        Verdict.Forward => $"The destination is a frontend of {NameOf(frontend)}, which has backends for this source.",
+        Verdict.Pass => "The destination is no frontend of a service, so the packet is left alone and routed on.",
+        _ => WhyNot(result.Meta.DropReason, frontend),
+    };
+
+    /// <summary>A few words; <paramref name="isMasqueraded"/> is what the pipeline did.</summary>
+    public string MasqueradeWhy(bool isMasqueraded, FlowTuple sent)
+    {
+        if (!isMasqueraded)
+        {
+            return !DetectsPods && !_node.Flags.HasFlag(NodeFlags.MasqueradeAll)
+                ? "client address kept: pods are not told from others (detectLocal is off)"
+                : "client address kept: the answer comes back to this node by itself";
+        }
+
+        if (sent.Destination == tuple.Source)
+        {
+            return "hairpin: client and backend are the same pod, so the answer must be made to come back";
+        }
+
+        if (_node.Flags.HasFlag(NodeFlags.MasqueradeAll))
+        {
+            return "masquerade-all is configured";
+        }
+
+        return maps.Classify(tuple.Source).HasFlag(NetworkFlags.PodRange)
+            ? "traffic to this kind of frontend is masqueraded, so that the answer comes back to this node"
+            : "the client is not a pod, so the answer must be made to come back to this node";
+    }
+
+    private static string WhyNot(DropReason reason, ExplainedFrontend? frontend) => reason switch
+    {
+        DropReason.NoBackend => $"{NameOf(frontend)} has no usable endpoint anywhere; the client is told (connection refused).",
+        DropReason.NoLocalBackend => $"{NameOf(frontend)} has usable endpoints, but none on this node, and its traffic policy is Local.",
+        DropReason.UnknownServicePort => "The address belongs to a service, but the service does not have this port and protocol; the client is told.",
+        DropReason.UnknownServiceAddress => "The address lies in a service range, but no service has it.",
+        DropReason.NotInSourceRange => $"The source is outside of the loadBalancerSourceRanges of {NameOf(frontend)}.",
+        DropReason.NotSynced => "The first complete sync is not done, so nobody knows yet whether there is such a service.",
+        DropReason.NoMasqueradeAddress => "The packet must be masqueraded, but this node's address of its family is not known.",
+        DropReason.NotRoutable => "Link-local and multicast addresses are never meant for a service.",
+        _ => $"Refused by the dataplane: {reason}.",
+    };
+
+    private static string NameOf(ExplainedFrontend? frontend) => frontend switch
+    {
+        null => "the service",
+        { Service.Length: > 0 } => frontend.Service,
+        _ => frontend.Address,
+    };
+
+    private static string KindOf(NetworkFlags flags, string otherwise)
+    {
+        List<string> kinds = [];
+        if (flags.HasFlag(NetworkFlags.ServiceRange))
+        {
+            kinds.Add("service range");
+        }
+
+        if (flags.HasFlag(NetworkFlags.NodeAddress))
+        {
+            kinds.Add("this node");
+        }
+
+        if (flags.HasFlag(NetworkFlags.PodRange))
+        {
+            kinds.Add("pod range");
+        }
+
+        return kinds.Count == 0 ? otherwise : string.Join(", ", kinds);
+    }
+}

@@ -1,0 +1,77 @@
+using ClusterLb.Agent;
+using ClusterLb.Agent.Explain;
+using ClusterLb.Cli.Output;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Cli.Commands;
+
+/// <summary>The maps that an explanation is about, standing still.</summary>
+internal sealed class ExplainSource : IDisposable
+{
+    private readonly IDisposable _owner;
+    private readonly string? _stateDir;
+
+    private ExplainSource(LbMaps maps, IDisposable owner, string? stateDir)
+    {
+        Maps = maps;
+        _owner = owner;
+        _stateDir = stateDir;
+    }
+
+    /// <summary>In memory.</summary>
+    public LbMaps Maps { get; }
+
+    /// <summary>A copy of the maps of a state directory.</summary>
+    /// <exception cref="CommandException">There are none.</exception>
+    public static ExplainSource OfStateDir(string stateDir)
+    {
+        using SharedLbMaps live = StateFiles.OpenMaps(stateDir);
+        LbMaps copy = LbMapsCopy.Of(live);
+        return new ExplainSource(copy, copy, stateDir);
+    }
+
+    /// <summary>Manifests, compiled. What is wrong with them is said on standard error.</summary>
+    public static ExplainSource OfManifests(AgentOptions options, Terminal terminal)
+    {
+        string directory = options.ManifestDirectory!;
+        if (!Directory.Exists(directory))
+        {
+            throw new CommandException($"cannot read the manifests of {directory}", "there is no such directory");
+        }
+
+        CompiledCluster cluster = CompiledCluster.Of(options);
+        foreach (ObjectProblem problem in cluster.Store.Problems)
+        {
+            terminal.Error.WriteLine($"clusterlb explain: {problem}");
+        }
+
+        return new ExplainSource(cluster.Maps, cluster, stateDir: null);
+    }
+
+    /// <summary>The live flow of exactly this tuple, in words; null without one.</summary>
+    public string? LiveFlow(FlowTuple tuple)
+    {
+        // The flow tables are for root only; the maps can be explained without them.
+        if (_stateDir is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            FlowSnapshot? flow = FlowTables.Read(_stateDir).FirstOrDefault(f => f.Original == tuple);
+            return flow is null ? null : $"{flow.State} to {flow.Backend}, {flow.ClientPackets} packets out and {flow.BackendPackets} in, " +
+                $"forgotten after {Math.Max(0, flow.RemainingSeconds)} s without a packet";
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            return null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _owner.Dispose();
+}

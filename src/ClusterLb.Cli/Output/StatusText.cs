@@ -1,0 +1,74 @@
+using ClusterLb.Agent.Admin;
+using ClusterLb.Dataplane.Host;
+
+namespace ClusterLb.Cli.Output;
+
+/// <summary>The status for people: one line per part, then what deserves a look.</summary>
+internal static class StatusText
+{
+    /// <summary>Prints it.</summary>
+    public static void Write(StatusView status, Terminal terminal)
+    {
+        TextWriter writer = terminal.Out;
+        Line(writer, "ClusterLb", status.IsHealthy ? "Ok" : "NOT WELL");
+        if (status.Agent is { } agent)
+        {
+            WriteAgent(agent, writer);
+        }
+        else
+        {
+            Line(writer, "Agent", status.AgentProblem ?? "no answer");
+        }
+
+        Line(writer, "Dataplane", Dataplane(status));
+        Line(writer, "Maps", status.Synced ? "complete" : "before the first complete sync");
+        Line(writer, "Flows", status.Flows?.ToString() ?? "only root may look");
+        if (status.Packets is { } packets)
+        {
+            Line(writer, "Packets", string.Join(", ", packets.Select(pair => $"{pair.Key} {pair.Value}")));
+        }
+
+        if (status.Drops is { Count: > 0 } drops)
+        {
+            Line(writer, "Reasons", string.Join(", ", drops.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
+        }
+
+        writer.WriteLine();
+        var table = new TextTable("MAP", "ENTRIES", "CAPACITY", "FILL");
+        foreach (MapStatus map in status.Maps)
+        {
+            table.Add(map.Name, $"{map.Count}", $"{map.Capacity}", $"{100.0 * map.Count / Math.Max(1, map.Capacity):0.0} %");
+        }
+
+        table.WriteTo(writer, terminal.Width);
+    }
+
+    private static void WriteAgent(AgentStatus agent, TextWriter writer)
+    {
+        Line(writer, "Agent", $"{(agent.Healthy ? "healthy" : "not healthy")}, pid {agent.Pid}, version {agent.Version}, since {agent.StartedAt.LocalDateTime:yyyy-MM-dd HH:mm:ss}");
+        Line(writer, "Node", agent.NodeName);
+        string synced = agent.Sync.LastSync is { } last ? $"last sync {last.LocalDateTime:HH:mm:ss}" : "not synced yet";
+        Line(writer, "Source", $"{agent.Sync.Source}: {agent.Sync.Services} services, {agent.Sync.Backends} backends, {synced}");
+        SteeringStatus steering = agent.Steering;
+        Line(writer, "Steering", $"{(steering.Installed ? "installed" : "NOT installed")} on {steering.Device} (MTU {steering.Mtu})" +
+            $"{(steering.Destinations.Count == 0 ? "" : $": {string.Join(", ", steering.Destinations)}")}" +
+            $"{(steering.DestinationsGuessed ? " (guessed: configure serviceCIDRs)" : "")}");
+        foreach (string problem in agent.Sync.Problems.Append(agent.Sync.LastError).Append(steering.LastError).Append(agent.DataplaneState))
+        {
+            if (problem.Length > 0)
+            {
+                Line(writer, "Problem", problem);
+            }
+        }
+    }
+
+    private static string Dataplane(StatusView status)
+    {
+        string alive = status.Workers == 0 ? "no worker alive" : status.Workers == 1 ? "1 worker alive" : $"{status.Workers} workers alive";
+        string age = status.HeartbeatAgeMs is { } ms ? $", last heartbeat {ms} ms ago" : "";
+        DataplaneStatus? told = status.Agent?.Dataplane;
+        return told is null ? alive + age : $"pid {told.Pid}, {(told.Serving ? "serving" : "NOT serving")}, {alive}{age}";
+    }
+
+    private static void Line(TextWriter writer, string name, string text) => writer.WriteLine($"{name + ":",-12}{text}");
+}

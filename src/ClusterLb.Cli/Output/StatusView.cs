@@ -1,0 +1,30 @@
+using ClusterLb.Agent.Admin;
+
+namespace ClusterLb.Cli.Output;
+
+/// <summary>What <c>status</c> shows: what the agent tells, if one answers, and what the files tell without it.</summary>
+/// <param name="StateDir">The state directory.</param>
+/// <param name="Agent">Null if no agent answers.</param>
+/// <param name="AgentProblem">Why no agent answers; else null.</param>
+/// <param name="Synced">The maps tell the whole truth: the first complete sync was done.</param>
+/// <param name="Workers">Dataplane workers with a sign of life in the last seconds.</param>
+/// <param name="HeartbeatAgeMs">Since the last sign of life of any worker; null if there was none.</param>
+/// <param name="Flows">Flows in the conntrack table; null if this user may not look.</param>
+/// <param name="Maps">Fill of the load-balancing maps.</param>
+/// <param name="Packets">Packets by verdict; null if this user may not look.</param>
+/// <param name="Drops">Packets dropped or rejected, by reason; null if this user may not look.</param>
+internal sealed record StatusView(
+    string StateDir,
+    AgentStatus? Agent,
+    string? AgentProblem,
+    bool Synced,
+    int Workers,
+    long? HeartbeatAgeMs,
+    int? Flows,
+    IReadOnlyList<MapStatus> Maps,
+    IReadOnlyDictionary<string, ulong>? Packets,
+    IReadOnlyDictionary<string, ulong>? Drops)
+{
+    /// <summary>An agent answers and is well; without one: workers live and the maps are complete.</summary>
+    public bool IsHealthy => Agent?.Healthy ?? (Synced && Workers > 0);
+}

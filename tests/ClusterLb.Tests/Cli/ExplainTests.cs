@@ -1,0 +1,156 @@
+using ClusterLb.Agent.Explain;
+using ClusterLb.Cli.Output;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Tests.Cli;
+
+/// <summary>Explanations of single tuples, from manifests through compiler and pipeline to the text that people read.</summary>
+public sealed class ExplainTests : IDisposable
+{
+    private const string Manifests = """
+        apiVersion: v1
+        kind: Node
+        metadata: { name: node-a }
+        status: { addresses: [ { type: InternalIP, address: 192.168.0.2 } ] }
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: { name: web, namespace: default }
+        spec:
+          clusterIP: 10.96.0.10
+          clusterIPs: [10.96.0.10]
+          ipFamilies: [IPv4]
+          ports: [ { name: http, port: 80, protocol: TCP } ]
+        ---
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: { name: web-1, namespace: default, labels: { kubernetes.io/service-name: web } }
+        addressType: IPv4
+        ports: [ { name: http, port: 8080, protocol: TCP } ]
+        endpoints:
+        - { addresses: [10.244.1.5], nodeName: node-a }
+        - { addresses: [10.244.2.5], nodeName: node-b }
+        ---
+        apiVersion: v1
+        kind: Service
+        metadata: { name: empty, namespace: default }
+        spec:
+          clusterIP: 10.96.0.11
+          clusterIPs: [10.96.0.11]
+          ipFamilies: [IPv4]
+          ports: [ { port: 53, protocol: UDP } ]
+        """;
+
+    private const string Config = """
+        apiVersion: kubeproxy.config.k8s.io/v1alpha1
+        kind: KubeProxyConfiguration
+        clusterCIDR: 10.244.0.0/16
+        ---
+        apiVersion: clusterlb.io/v1alpha1
+        kind: ClusterLbConfiguration
+        serviceCIDRs: [10.96.0.0/16]
+        """;
+
+    private readonly string _directory = Directory.CreateTempSubdirectory("clusterlb-explain-").FullName;
+
+    public ExplainTests()
+    {
+        Directory.CreateDirectory(Path.Combine(_directory, "manifests"));
+        File.WriteAllText(Path.Combine(_directory, "manifests", "cluster.yaml"), Manifests);
+        File.WriteAllText(Path.Combine(_directory, "config.yaml"), Config);
+    }
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task A_pod_that_dials_a_cluster_ip_sees_every_backend_and_its_own_address() =>
+        Assert.Equal(
+            """
+            TCP 10.244.1.2:40000 -> 10.96.0.10:80
+
+            source        pod range
+            destination   service range
+            conntrack     no flow of this tuple: what follows is a new connection
+            frontend      10.96.0.10:80/TCP, ClusterIP of default/web:http (id 1)
+            backends      2 slots, the same for every source
+            choice        at random, for every new connection
+            verdict       forward
+            why           The destination is a frontend of default/web:http, which has backends for this source.
+
+            slot 1: 10.244.1.5:8080
+              sent as     TCP 10.244.1.2:40000 -> 10.244.1.5:8080
+              masquerade  no, client address kept: the answer comes back to this node by itself
+              answer      TCP 10.96.0.10:80 -> 10.244.1.2:40000
+
+            slot 2: 10.244.2.5:8080
+              sent as     TCP 10.244.1.2:40000 -> 10.244.2.5:8080
+              masquerade  no, client address kept: the answer comes back to this node by itself
+              answer      TCP 10.96.0.10:80 -> 10.244.1.2:40000
+
+            """,
+            WithoutId((await Explain("tcp 10.244.1.2:40000 10.96.0.10:80")).Out));
+
+    [Theory]
+    [InlineData("tcp 10.244.1.5:40000 10.96.0.10:80", "hairpin: client and backend are the same pod")]
+    [InlineData("tcp 203.0.113.9:1234 10.96.0.10:80", "the client is not a pod, so the answer must be made to come back")]
+    [InlineData("tcp 10.244.1.2:40000 10.96.0.10:81", "verdict       reject (UnknownServicePort)")]
+    [InlineData("tcp 10.244.1.2:40000 10.96.0.10:81", "near: 10.96.0.10:80/TCP (default/web:http): other port")]
+    [InlineData("udp 10.244.1.2:40000 10.96.0.11:53", "verdict       reject (NoBackend)")]
+    [InlineData("udp 10.244.1.2:40000 10.96.0.11:53", "has no usable endpoint anywhere")]
+    [InlineData("tcp 10.244.1.2:40000 10.96.0.99:80", "verdict       drop (UnknownServiceAddress)")]
+    [InlineData("tcp 10.244.1.2:40000 10.96.0.99:80", "near: 10.96.0.10:80/TCP (default/web:http): other address")]
+    [InlineData("tcp 10.244.1.2:40000 8.8.8.8:443", "verdict       pass")]
+    public async Task It_says_what_becomes_of_a_packet_and_why(string tuple, string says)
+    {
+        CliRun run = await Explain(tuple);
+
+        Assert.Equal(0, run.Status);
+        Assert.Contains(says, run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Problems_of_manifests_are_said_beside_the_explanation()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_directory, "manifests", "bad.yaml"), "kind: [unclosed");
+
+        CliRun run = await Explain("tcp 10.244.1.2:40000 10.96.0.10:80");
+
+        Assert.Equal(0, run.Status);
+        Assert.Contains("bad.yaml", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_frontend_with_many_slots_shows_each_backend_once()
+    {
+        using SharedLbMaps maps = SharedLbMaps.CreateInMemory(LbMapCapacities.Small);
+        var key = new ServiceKey(IpAddr.Parse("10.96.0.10"), 80, IpProtocol.Tcp, LookupScope.External, 0);
+        const uint count = 257;
+        for (uint slot = 1; slot <= count; slot++)
+        {
+            maps.Backends.Update(slot, new BackendEntry(IpAddr.FromIpv4(0x0AF4_0000 + slot), 8080, IpProtocol.Tcp, BackendState.Active));
+            maps.Services.Update(key with { Slot = slot }, new ServiceEntry { BackendId = slot, RevNatId = 1, ServicePortId = 1 });
+        }
+
+        maps.ReverseNat.Update(1, new ReverseNatEntry(key.Address, key.Port, key.Protocol));
+        maps.Services.Update(key, new ServiceEntry { Count = count, RevNatId = 1, ServicePortId = 1, Flags = ServiceFlags.EndpointsExist });
+        maps.Node.Update(0, NodeEntry.Default with { Flags = NodeFlags.Synced | NodeFlags.NoLocalDetection });
+
+        Explanation explanation = new Explainer(maps).Explain(
+            new FlowTuple(IpAddr.Parse("10.244.9.9"), key.Address, 40000, 80, IpProtocol.Tcp));
+
+        Assert.Equal("forward", explanation.Verdict);
+        Assert.Equal(Enumerable.Range(1, (int)count).Select(i => (uint?)i), explanation.Backends.Select(b => b.Slot));
+        Assert.All(explanation.Backends, backend => Assert.True(backend.AnswerIsFromFrontend, backend.Answer));
+    }
+
+    private Task<CliRun> Explain(string tuple) => CliRun.Of(
+    [
+        "explain", .. tuple.Split(' '),
+        "--manifests", Path.Combine(_directory, "manifests"), "--config", Path.Combine(_directory, "config.yaml"), "--node", "node-a",
+    ]);
+
+    /// <summary>Which id a frontend has depends on the order of objects.</summary>
+    private static string WithoutId(string text) => System.Text.RegularExpressions.Regex.Replace(text, @"\(id \d+\)", "(id 1)");
+}
