@@ -1,0 +1,205 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using ClusterLb.Agent.DataplaneChild;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Host;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Tun;
+using ClusterLb.EndToEnd.Tests.Stage;
+using Microsoft.Extensions.Logging;
+
+namespace ClusterLb.EndToEnd.Tests.Dataplane;
+
+/// <summary>The dataplane as a process: its rights, its death, its next agent. The device is never up, so nobody is disturbed.</summary>
+public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
+{
+    private readonly string _stateDirectory = Directory.CreateDirectory($"/dev/shm/clb-test-{Guid.NewGuid():n}").FullName;
+    private readonly TunOptions _tun = new() { Name = $"clbt{Random.Shared.Next(100_000)}", Queues = 2 };
+    private readonly FlowCapacities _flows = new() { Ipv4 = 1_024, Ipv6 = 1_024 };
+    private readonly LogLines _log = new();
+
+    private SharedLbMaps _maps = null!;
+
+    private DataplaneSupervisor _supervisor = null!;
+
+    public Task InitializeAsync()
+    {
+        Begin(_flows);
+        return Task.CompletedTask;
+    }
+
+    public async Task DisposeAsync()
+    {
+        await _supervisor.StopAsync();
+        await EndAsync();
+        TunDeviceFactory.Remove(_tun.Name);
+        Directory.Delete(_stateDirectory, recursive: true);
+    }
+
+    public void Dispose() => _log.Dispose();
+
+    [LabFact]
+    public async Task It_serves_without_any_right()
+    {
+        Assert.Equal(DataplaneStart.Started, await _supervisor.EnsureRunningAsync());
+
+        DataplaneStatus status = await ServingAsync();
+        string[] lines = File.ReadAllLines($"/proc/{status.Pid}/status");
+        Assert.Contains("CapEff:\t0000000000000000", lines);
+        Assert.Contains("CapBnd:\t0000000000000000", lines);
+        Assert.Contains("NoNewPrivs:\t1", lines);
+        Assert.Contains("Groups:\t ", lines);
+        Assert.Contains("Uid:\t65534\t65534\t65534\t65534", lines);
+        Assert.Equal(2, status.Workers);
+        Assert.True(status.Pid == SessionOf(status.Pid), "it has a session of its own");
+    }
+
+    [LabFact]
+    public async Task It_has_no_file_but_those_it_was_given()
+    {
+        await _supervisor.EnsureRunningAsync();
+        DataplaneStatus status = await ServingAsync();
+
+        string[] paths = [.. Directory.GetFiles($"/proc/{status.Pid}/fd").Select(fd => File.ResolveLinkTarget(fd, false)!.FullName)];
+        string[] foreign = [.. paths.Where(path =>
+            path is not ("/dev/null" or "/dev/urandom" or "/dev/net/tun") && !path.StartsWith(_stateDirectory, StringComparison.Ordinal)
+            && !path.Contains("socket:", StringComparison.Ordinal) && !path.Contains("anon_inode:", StringComparison.Ordinal)
+            && !path.Contains("pipe:", StringComparison.Ordinal) && !path.Contains("doublemapper", StringComparison.Ordinal)
+            && !IsCode(path))];
+
+        Assert.Empty(foreign);
+        Assert.Equal(_tun.Queues, paths.Count(path => path == "/dev/net/tun"));
+    }
+
+    [LabFact]
+    public async Task Killed_it_is_started_again_at_once()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int first = (await ServingAsync()).Pid;
+
+        Process.GetProcessById(first).Kill();
+
+        await Eventually.IsAsync("another one serves", () => _supervisor.Health is { Serving: true } health && health.Pid != first);
+        Assert.Equal(1, _supervisor.Health.Restarts);
+        Assert.NotEqual(first, (await ServingAsync()).Pid);
+    }
+
+    [LabFact]
+    public async Task The_next_agent_adopts_it_with_its_queues()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int pid = (await ServingAsync()).Pid;
+        await EndAsync(); // as after a kill: the connection and our duplicates of the queues are closed, nobody was asked
+
+        Begin(_flows);
+        Assert.Equal(DataplaneStart.Adopted, await _supervisor.EnsureRunningAsync());
+
+        Assert.Equal(pid, (await ServingAsync()).Pid);
+        Process.GetProcessById(pid).Kill();
+        await Eventually.IsAsync(
+            "an adopted one is started again, too", () => _supervisor.Health is { Serving: true } health && health.Pid != pid);
+    }
+
+    [LabFact]
+    public async Task Another_configuration_takes_over_from_it_in_order()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int pid = (await ServingAsync()).Pid;
+        await EndAsync();
+
+        Begin(_flows with { Ipv4 = 2_048 });
+        Assert.Equal(DataplaneStart.Replaced, await _supervisor.EnsureRunningAsync());
+
+        DataplaneStatus status = await ServingAsync();
+        Assert.NotEqual(pid, status.Pid);
+        Assert.Equal(2_048 + 1_024, status.FlowCapacity);
+        Assert.False(Directory.Exists($"/proc/{pid}"), "the old one is gone");
+    }
+
+    [LabFact]
+    public async Task One_that_is_stopped_by_a_signal_is_ended_and_replaced()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int pid = (await ServingAsync()).Pid;
+
+        using Process stop = Process.Start("kill", $"-STOP {pid}");
+
+        await Eventually.IsAsync("another one serves", () => _supervisor.Health is { Serving: true } health && health.Pid != pid);
+    }
+
+    [LabFact]
+    public async Task A_flush_reaches_the_tables()
+    {
+        await _supervisor.EnsureRunningAsync();
+
+        Assert.Equal(0, await _supervisor.FlushAsync(FlowFilter.All));
+    }
+
+    [LabFact]
+    public async Task Stopped_it_stays_so_until_it_is_wanted_again()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int pid = (await ServingAsync()).Pid;
+
+        await _supervisor.StopAsync();
+
+        Assert.False(Directory.Exists($"/proc/{pid}"));
+        Assert.Null(await _supervisor.StatusAsync());
+        Assert.False(_supervisor.Health.Serving);
+        Assert.Equal(DataplaneStart.Started, await _supervisor.EnsureRunningAsync());
+    }
+
+    [LabFact]
+    public void A_state_directory_has_one_agent()
+    {
+        using StateLease lease = StateLease.TakeForAgent(_stateDirectory);
+
+        IOException e = Assert.Throws<IOException>(() => StateLease.TakeForAgent(_stateDirectory));
+        Assert.Contains("in use by another agent", e.Message, StringComparison.Ordinal);
+    }
+
+    private void Begin(FlowCapacities flows)
+    {
+        _maps = SharedLbMaps.OpenForWriting(_stateDirectory, LbMapCapacities.Small, _ => { });
+        _supervisor = new DataplaneSupervisor(_stateDirectory, _tun, flows, _maps, DataplaneCommand.OfThisProgram(), _log);
+    }
+
+    private async Task EndAsync()
+    {
+        await _supervisor.DisposeAsync();
+        _maps.Dispose();
+    }
+
+    private async Task<DataplaneStatus> ServingAsync()
+    {
+        DataplaneStatus? status = await _supervisor.StatusAsync();
+        Assert.True(status is { Serving: true }, _log.ToString());
+        return status;
+    }
+
+    private static int SessionOf(int pid) =>
+        int.Parse(File.ReadAllText($"/proc/{pid}/stat").Split(") ")[1].Split(' ')[3]);
+
+    private static bool IsCode(string path) =>
+        path.EndsWith(".dll", StringComparison.Ordinal) || path.EndsWith(".so", StringComparison.Ordinal)
+        || path.StartsWith("/usr/", StringComparison.Ordinal);
+
+    /// <summary>What was logged, for the message of a failed assertion.</summary>
+    private sealed class LogLines : ILogger, IDisposable
+    {
+        private readonly ConcurrentQueue<string> _lines = new();
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            _lines.Enqueue($"{logLevel}: {formatter(state, exception)}");
+
+        public override string ToString() => string.Join('\n', _lines);
+
+        public void Dispose() => _lines.Clear();
+    }
+}
