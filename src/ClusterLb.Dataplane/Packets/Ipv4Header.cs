@@ -20,44 +20,55 @@ public readonly ref struct Ipv4Header
     internal const int DestinationOffset = 16;
 
     internal const ushort DontFragmentFlag = 0x4000;
-    private const ushort MoreFragmentsFlag = 0x2000;
-    private const ushort FragmentOffsetMask = 0x1FFF; // in units of eight bytes
+    private const uint MoreFragmentsFlag = 0x2000;
+    private const uint FragmentOffsetMask = 0x1FFF; // in units of eight bytes
 
-    private readonly ReadOnlySpan<byte> _packet; // header and payload; exactly TotalLength bytes, fewer if quoted
+    private readonly ReadOnlySpan<byte> _packet; // header and payload; exactly as long as the header says, less if quoted
 
-    private Ipv4Header(ReadOnlySpan<byte> packet) => _packet = packet;
+    // The header's five words. The checksum needs them all, so they are read once; the fields are cut from them.
+    private readonly uint _versionAndLength;
+    private readonly uint _fragment;
+    private readonly uint _ttlAndProtocol;
+
+    private Ipv4Header(ReadOnlySpan<byte> packet, uint versionAndLength, uint fragment, uint ttlAndProtocol, uint source, uint destination)
+    {
+        _packet = packet;
+        _versionAndLength = versionAndLength;
+        _fragment = fragment;
+        _ttlAndProtocol = ttlAndProtocol;
+        Source = source;
+        Destination = destination;
+    }
 
     /// <summary>Bytes: 20 to 60.</summary>
-    public int HeaderLength => (_packet[0] & 0x0F) * 4; // IHL counts 32-bit words
+    public int HeaderLength => HeaderLengthOf(_versionAndLength);
 
     /// <summary>Bytes of header and payload that are there: what the header says, unless the packet is quoted and was cut.</summary>
     public int Length => _packet.Length;
 
     /// <summary>With source, destination and protocol: which fragments belong together.</summary>
-    public ushort Identification => BinaryPrimitives.ReadUInt16BigEndian(_packet[IdentificationOffset..]);
+    public ushort Identification => (ushort)(_fragment >> 16);
 
     /// <summary>True for every fragment but the last of a datagram.</summary>
-    public bool MoreFragments => (FragmentWord & MoreFragmentsFlag) != 0;
+    public bool MoreFragments => (_fragment & MoreFragmentsFlag) != 0;
 
     /// <summary>Where this fragment's payload belongs in the datagram's, in bytes; 0 for a first fragment or a whole datagram.</summary>
-    public int FragmentOffsetBytes => (FragmentWord & FragmentOffsetMask) * 8;
+    public int FragmentOffsetBytes => (int)(_fragment & FragmentOffsetMask) * 8;
 
     /// <summary>Hops left.</summary>
-    public byte Ttl => _packet[TtlOffset];
+    public byte Ttl => (byte)(_ttlAndProtocol >> 24);
 
     /// <summary>What follows the header.</summary>
-    public IpProtocol Protocol => (IpProtocol)_packet[ProtocolOffset];
+    public IpProtocol Protocol => (IpProtocol)(byte)(_ttlAndProtocol >> 16);
 
     /// <summary>The address in host order.</summary>
-    public uint Source => BinaryPrimitives.ReadUInt32BigEndian(_packet[SourceOffset..]);
+    public uint Source { get; }
 
     /// <summary>The address in host order.</summary>
-    public uint Destination => BinaryPrimitives.ReadUInt32BigEndian(_packet[DestinationOffset..]);
+    public uint Destination { get; }
 
     /// <summary>All but the header.</summary>
     public ReadOnlySpan<byte> Payload => _packet[HeaderLength..];
-
-    private ushort FragmentWord => BinaryPrimitives.ReadUInt16BigEndian(_packet[FragmentOffset..]);
 
     /// <summary>Checks lengths, options and the header checksum.</summary>
     /// <param name="bytes">From the first byte of the header; what follows the packet's own length is left alone.</param>
@@ -72,9 +83,11 @@ public readonly ref struct Ipv4Header
             return DropReason.Truncated;
         }
 
-        int headerLength = (bytes[0] & 0x0F) * 4;
-        int totalLength = BinaryPrimitives.ReadUInt16BigEndian(bytes[TotalLengthOffset..]);
-        if (bytes[0] >> 4 != 4 || headerLength < MinLength || totalLength < headerLength)
+        ReadOnlySpan<byte> fixedPart = bytes[..MinLength];
+        uint versionAndLength = BinaryPrimitives.ReadUInt32BigEndian(fixedPart);
+        int headerLength = HeaderLengthOf(versionAndLength);
+        int totalLength = (ushort)versionAndLength;
+        if (versionAndLength >> 28 != 4 || headerLength < MinLength || totalLength < headerLength)
         {
             return DropReason.Malformed; // a total length of 0 is Linux' "BIG TCP", which the device does not offer
         }
@@ -89,34 +102,30 @@ public readonly ref struct Ipv4Header
             totalLength = bytes.Length;
         }
 
-        if (!quoted && !IsChecksumValid(bytes[..headerLength]))
+        uint fragment = BinaryPrimitives.ReadUInt32BigEndian(fixedPart[IdentificationOffset..]);
+        uint ttlAndProtocol = BinaryPrimitives.ReadUInt32BigEndian(fixedPart[TtlOffset..]);
+        uint source = BinaryPrimitives.ReadUInt32BigEndian(fixedPart[SourceOffset..]);
+        uint destination = BinaryPrimitives.ReadUInt32BigEndian(fixedPart[DestinationOffset..]);
+        ulong sum = (ulong)versionAndLength + fragment + ttlAndProtocol + source + destination;
+
+        if (headerLength > MinLength)
+        {
+            ReadOnlySpan<byte> options = bytes[MinLength..headerLength];
+            sum += InternetChecksum.Sum(options);
+            if (!Ipv4Options.AreAcceptable(options))
+            {
+                return DropReason.Malformed;
+            }
+        }
+
+        if (!quoted && InternetChecksum.Fold(sum) != 0xFFFF)
         {
             return DropReason.BadChecksum;
         }
 
-        if (headerLength > MinLength && !Ipv4Options.AreAcceptable(bytes[MinLength..headerLength]))
-        {
-            return DropReason.Malformed;
-        }
-
-        header = new Ipv4Header(bytes[..totalLength]);
+        header = new Ipv4Header(bytes[..totalLength], versionAndLength, fragment, ttlAndProtocol, source, destination);
         return DropReason.None;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static bool IsChecksumValid(ReadOnlySpan<byte> header)
-    {
-        // The five words that every header has, without a loop: this is on the path of every packet.
-        ulong sum = (ulong)BinaryPrimitives.ReadUInt32BigEndian(header)
-            + BinaryPrimitives.ReadUInt32BigEndian(header[4..])
-            + BinaryPrimitives.ReadUInt32BigEndian(header[8..])
-            + BinaryPrimitives.ReadUInt32BigEndian(header[12..])
-            + BinaryPrimitives.ReadUInt32BigEndian(header[16..]);
-        if (header.Length > MinLength)
-        {
-            sum += InternetChecksum.Sum(header[MinLength..]);
-        }
-
-        return InternetChecksum.Fold(sum) == 0xFFFF;
-    }
+    private static int HeaderLengthOf(uint versionAndLength) => (int)(versionAndLength >> 24 & 0x0F) * 4; // IHL counts 32-bit words
 }

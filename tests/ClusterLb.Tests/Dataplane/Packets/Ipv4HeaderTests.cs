@@ -17,7 +17,7 @@ public sealed class Ipv4HeaderTests
         { "total length past the end", "45000015 00000000 400666e1 0a000001 0a000002", DropReason.Truncated },
         { "header checksum off by one", "45000014 00000000 400666e3 0a000001 0a000002", DropReason.BadChecksum },
         { "options past the end", "46000018 00000000 400665de 0a000001 0a000002 0000", DropReason.Truncated },
-        { "option of length 0", "46000018 00000000 40061ade 0a000001 0a000002 44000000", DropReason.BadChecksum },
+        { "option of length 0", "46000018 00000000 40061ade 0a000001 0a000002 44000000", DropReason.Malformed },
     };
 
     public static TheoryData<string, string, bool> Options => new()
