@@ -103,27 +103,31 @@ public sealed class LabCluster : IDisposable
 
     /// <summary>Takes a lab down: its processes, namespaces and folder. Nothing happens if there is none.</summary>
     /// <returns>False if there was nothing.</returns>
+    /// <exception cref="LabException">Something of it stays although all was tried.</exception>
     public static bool Down(string name)
     {
-        IReadOnlyList<NetworkNamespace> namespaces = NetworkNamespace.WithPrefix(name + "-");
-        bool found = namespaces.Count > 0 || Directory.Exists(FolderOf(name));
-        NamespaceProcesses.Kill(namespaces);
-        if (namespaces.Count > 0)
+        long started = Stopwatch.GetTimestamp();
+        for (bool found = false; ; found = true)
         {
-            Tool.Run("ip", ["-batch", "-"], string.Concat(namespaces.Select(n => $"netns del {n.Name}\n")));
-        }
+            IReadOnlyList<NetworkNamespace> namespaces = NetworkNamespace.WithPrefix(name + "-");
+            if (namespaces.Count == 0 && !Directory.Exists(FolderOf(name)))
+            {
+                return found;
+            }
 
-        if (Directory.Exists(FolderOf(name)))
-        {
-            Directory.Delete(FolderOf(name), recursive: true);
-        }
+            if (Stopwatch.GetElapsedTime(started) > Patience)
+            {
+                throw new LabException(
+                    $"Lab '{name}' cannot be taken down; there still are {FolderOf(name)} or the namespaces " +
+                    $"{string.Join(", ", namespaces.Select(n => n.Name))}.");
+            }
 
-        if (Directory.Exists(Root) && !Directory.EnumerateFileSystemEntries(Root).Any())
-        {
-            Directory.Delete(Root);
+            // Another process may be doing the same (the keeper, when the owner died): what is gone already is no error.
+            NamespaceProcesses.Kill(namespaces);
+            Tool.Try("ip", ["-force", "-batch", "-"], string.Concat(namespaces.Select(n => $"netns del {n.Name}\n")));
+            DeleteFolder(FolderOf(name), recursive: true);
+            DeleteFolder(Root, recursive: false); // only if this was the last lab
         }
-
-        return found;
     }
 
     /// <summary>The network namespace of a node, a pod (a host-network pod's is its node's), the client or the switch.</summary>
@@ -181,6 +185,18 @@ public sealed class LabCluster : IDisposable
 
     /// <summary>Takes it down.</summary>
     public void Dispose() => Down(Name);
+
+    private static void DeleteFolder(string folder, bool recursive)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive);
+        }
+        catch (IOException)
+        {
+            // Not there, or not empty: the caller looks again.
+        }
+    }
 
     private static string FolderOf(string name) => Path.Combine(Root, name);
 

@@ -22,7 +22,7 @@ internal static class NamespaceProcesses
     /// <summary>Kills all processes in the namespaces, except this one, and waits until they are gone.</summary>
     public static void Kill(IReadOnlyCollection<NetworkNamespace> namespaces)
     {
-        HashSet<string> identities = [.. namespaces.Select(n => n.Identity())];
+        HashSet<string> identities = [.. namespaces.Select(IdentityOf).Where(i => i.Length > 0)];
         long started = Stopwatch.GetTimestamp();
         while (true)
         {
@@ -45,6 +45,18 @@ internal static class NamespaceProcesses
             }
 
             Thread.Sleep(5);
+        }
+    }
+
+    private static string IdentityOf(NetworkNamespace ns)
+    {
+        try
+        {
+            return ns.Identity();
+        }
+        catch (LabException)
+        {
+            return ""; // removed in the meantime, or a name without a namespace: nothing can live there
         }
     }
 
