@@ -97,6 +97,9 @@ internal sealed partial class HashMap<TKey, TValue> : IDisposable
     public static HashMap<TKey, TValue> FromDescriptor(Microsoft.Win32.SafeHandles.SafeFileHandle handle, string name, uint layoutVersion = 1) =>
         new(MapFile.FromDescriptor(handle, Spec(name, 1, layoutVersion), writable: false), isOutside: false);
 
+    /// <summary>A reader of a file that is open already, an older layout's for instance; the caller keeps the file.</summary>
+    public static HashMap<TKey, TValue> Over(MapFile file) => new(file, isOutside: true);
+
     /// <summary>Copies the value out. Never waits, never throws, allocates nothing.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryLookup(in TKey key, out TValue value)
