@@ -2,6 +2,7 @@ using System.Net;
 using ClusterLb.Agent.Configuration;
 using ClusterLb.Agent.Steering;
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Tun;
 
 namespace ClusterLb.Agent;
@@ -70,7 +71,7 @@ public sealed record AgentOptions
     public SteeringOptions Steering { get; init; } = new();
 
     /// <summary>Sizes of the load-balancing maps.</summary>
-    public MapOptions Maps { get; init; } = new();
+    public LbMapCapacities Maps { get; init; } = new();
 
     /// <summary>Sizes and timeouts of the flow tables.</summary>
     public ConntrackOptions Conntrack { get; init; } = new();

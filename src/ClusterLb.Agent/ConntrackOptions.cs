@@ -1,3 +1,4 @@
+using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Agent;
@@ -5,11 +6,8 @@ namespace ClusterLb.Agent;
 /// <summary>Sizes and timeouts of the flow tables.</summary>
 public sealed record ConntrackOptions
 {
-    /// <summary>IPv4 flows.</summary>
-    public int Ipv4Capacity { get; init; } = 262_144;
-
-    /// <summary>IPv6 flows.</summary>
-    public int Ipv6Capacity { get; init; } = 131_072;
+    /// <summary>How many flows the tables hold.</summary>
+    public FlowCapacities Capacities { get; init; } = new();
 
     /// <summary>How long an established TCP flow may stay silent before it is forgotten.</summary>
     public TimeSpan TcpEstablishedTimeout { get; init; } = Seconds(Defaults.TcpEstablishedTimeoutSeconds);
@@ -32,12 +30,9 @@ public sealed record ConntrackOptions
     /// <summary>Every problem.</summary>
     public IEnumerable<string> Problems()
     {
-        foreach ((string name, int capacity) in new[] { ("ipv4", Ipv4Capacity), ("ipv6", Ipv6Capacity) })
+        foreach (string problem in Capacities.Problems())
         {
-            if (capacity is < 1_024 or > 16_777_216)
-            {
-                yield return $"conntrack.{name} is {capacity}, but must be from 1024 to 16777216 flows.";
-            }
+            yield return problem;
         }
 
         (string Name, TimeSpan Value)[] timeouts =

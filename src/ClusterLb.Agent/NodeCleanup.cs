@@ -1,13 +1,77 @@
+using ClusterLb.Agent.DataplaneChild;
+using ClusterLb.Agent.Steering;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+
 namespace ClusterLb.Agent;
 
-/// <summary>Removes ClusterLb from the node: dataplane, steering, device, state directory. Leaves the node as it was found.</summary>
+/// <summary>Removes ClusterLb from the node: steering, dataplane, device, state directory. Leaves the node as it was found.</summary>
 public static class NodeCleanup
 {
-    /// <summary>Removes everything that belongs to this state directory.</summary>
+    /// <summary>Removes everything that belongs to this state directory. What is not there is no error.</summary>
     /// <param name="stateDirectory">DIR.</param>
     /// <param name="say">One line per thing done.</param>
-    /// <param name="cancellation">Gives up waiting.</param>
+    /// <param name="cancellation">Not looked at once removal has begun: half removed is worst.</param>
     /// <exception cref="AgentException">An agent runs, rights are missing, or something could not be removed.</exception>
-    public static Task RunAsync(string stateDirectory, Action<string> say, CancellationToken cancellation = default) =>
-        throw new AgentException("Cleanup is not part of this build.");
+    public static async Task RunAsync(string stateDirectory, Action<string> say, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(say);
+        cancellation.ThrowIfCancellationRequested();
+        if (!Directory.Exists(stateDirectory))
+        {
+            say($"There is no state directory {stateDirectory}: nothing to remove.");
+            return;
+        }
+
+        AgentRecord? record = AgentRecord.Load(stateDirectory);
+        using (StateLease lease = TakeLease(stateDirectory, record))
+        {
+            await RemoveAsync(stateDirectory, new NodeSteering(stateDirectory, NullLogger.Instance), NullLogger.Instance, say);
+        }
+    }
+
+    /// <summary>The same for a caller who holds the lease: an agent whose start failed.</summary>
+    internal static async Task RemoveAsync(string stateDirectory, NodeSteering steering, ILogger log, Action<string> say)
+    {
+        try
+        {
+            if (steering.IsElsewhere)
+            {
+                throw new AgentException($"The state directory '{stateDirectory}' belongs to another network namespace. Run this inside it " +
+                    "(nsenter --net=…); or, if that namespace is gone, delete the directory.");
+            }
+
+            // Steering first: without it nothing comes to the dataplane, and clients see routes, not silence.
+            if (steering.Remove())
+            {
+                say("Removed nft table, routing rules, routes and TUN device; restored kernel settings.");
+            }
+
+            if (await DataplaneSupervisor.StopOrphanAsync(stateDirectory, log))
+            {
+                say("Stopped the dataplane.");
+            }
+
+            say(StateDirectory.Remove(stateDirectory)
+                ? $"Removed {stateDirectory}."
+                : $"Left {stateDirectory}: there is something in it that is not ClusterLb's.");
+        }
+        catch (Exception e) when (e is SteeringException or DataplaneException or IOException or UnauthorizedAccessException)
+        {
+            throw new AgentException(e.Message, e);
+        }
+    }
+
+    private static StateLease TakeLease(string stateDirectory, AgentRecord? record)
+    {
+        try
+        {
+            return StateLease.TakeForAgent(stateDirectory);
+        }
+        catch (IOException e)
+        {
+            string who = record is null ? "" : $" (process {record.Pid})";
+            throw new AgentException($"An agent{who} runs with the state directory '{stateDirectory}'. Stop it first.", e);
+        }
+    }
 }

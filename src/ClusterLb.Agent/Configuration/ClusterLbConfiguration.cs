@@ -1,5 +1,6 @@
 using System.Globalization;
 using ClusterLb.Agent.Steering;
+using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Agent.Configuration;
 
@@ -47,10 +48,10 @@ internal static class ClusterLbConfiguration
 
     private static AgentOptions ReadMaps(YamlSection maps, AgentOptions options)
     {
-        MapOptions now = options.Maps;
+        LbMapCapacities now = options.Maps;
         return options with
         {
-            Maps = new MapOptions
+            Maps = new LbMapCapacities
             {
                 Services = maps.Int("services", now.Services),
                 Backends = maps.Int("backends", now.Backends),
@@ -58,6 +59,7 @@ internal static class ClusterLbConfiguration
                 Serving = maps.Int("serving", now.Serving),
                 Eligible = maps.Int("eligible", now.Eligible),
                 ServicePorts = maps.Int("servicePorts", now.ServicePorts),
+                ServiceNames = maps.Int("serviceNames", maps.Int("servicePorts", now.ServiceNames)), // one name per service port
                 Networks = maps.Int("networks", now.Networks),
             },
         };
@@ -65,8 +67,11 @@ internal static class ClusterLbConfiguration
 
     private static ConntrackOptions ReadConntrack(YamlSection conntrack, ConntrackOptions now) => now with
     {
-        Ipv4Capacity = conntrack.Int("ipv4", now.Ipv4Capacity),
-        Ipv6Capacity = conntrack.Int("ipv6", now.Ipv6Capacity),
+        Capacities = now.Capacities with
+        {
+            Ipv4 = conntrack.Int("ipv4", now.Capacities.Ipv4),
+            Ipv6 = conntrack.Int("ipv6", now.Capacities.Ipv6),
+        },
         TcpSynTimeout = conntrack.Duration("tcpSynTimeout", now.TcpSynTimeout),
         TcpClosingTimeout = conntrack.Duration("tcpClosingTimeout", now.TcpClosingTimeout),
         GenericTimeout = conntrack.Duration("genericTimeout", now.GenericTimeout),

@@ -4,6 +4,9 @@ namespace ClusterLb.Agent.Steering;
 
 public sealed partial class NodeSteering
 {
+    /// <summary>True if the state directory belongs to another network namespace, where its steering may still be.</summary>
+    public bool IsElsewhere => _file.IsElsewhere();
+
     /// <summary>Leaves the node as it was found: nft, rules, routes, settings, device. What is not there is no error.</summary>
     /// <remarks>Goes by steering.json. Without one, nothing tells what is ours except a device that carries our name.</remarks>
     /// <returns>False if there was nothing to remove.</returns>

@@ -37,6 +37,18 @@ internal sealed class SteeringRecordFile(string stateDirectory)
         return record.Kernel == NodeIdentity.Current ? record : null;
     }
 
+    /// <summary>True if the record tells of another network namespace of this boot: what it tells of may still be there.</summary>
+    public bool IsElsewhere()
+    {
+        if (!File.Exists(_path) || Load() is not null)
+        {
+            return false;
+        }
+
+        SteeringRecord? record = JsonSerializer.Deserialize(File.ReadAllBytes(_path), SteeringJson.Default.SteeringRecord);
+        return record?.Kernel.BootId == NodeIdentity.Current.BootId;
+    }
+
     /// <summary>Replaces the file whole.</summary>
     public void Save(SteeringRecord record)
     {

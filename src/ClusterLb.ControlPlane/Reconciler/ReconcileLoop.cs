@@ -18,6 +18,7 @@ public sealed class ReconcileLoop : IDisposable
     private DateTimeOffset? _pendingSince;
     private volatile ReconcileStatus _status = new();
     private bool _resyncDue = true;
+    private int _resyncRequested;
     private long _lastResync;
 
     /// <summary>Adopts what the maps hold; nothing is written before the first sync.</summary>
@@ -66,6 +67,13 @@ public sealed class ReconcileLoop : IDisposable
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
         }
+    }
+
+    /// <summary>Compares every service with the maps as soon as <see cref="RunAsync"/> comes to it. Any thread.</summary>
+    public void RequestResync()
+    {
+        Volatile.Write(ref _resyncRequested, 1);
+        Wake();
     }
 
     /// <summary>Writes all that is pending, on this thread. For explain and tests; not beside <see cref="RunAsync"/>.</summary>
@@ -149,6 +157,7 @@ public sealed class ReconcileLoop : IDisposable
     private void Sync()
     {
         long start = _time.GetTimestamp();
+        _resyncDue |= Interlocked.Exchange(ref _resyncRequested, 0) == 1;
         DateTimeOffset? pending = ExchangePending(null);
         bool isSynced;
         try

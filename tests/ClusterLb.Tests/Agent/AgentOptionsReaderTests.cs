@@ -117,7 +117,7 @@ public sealed class AgentOptionsReaderTests
         Assert.Equal(TimeSpan.FromSeconds(45), options.Conntrack.UdpTimeout);
         Assert.Equal(TimeSpan.FromSeconds(180), options.Conntrack.UdpStreamTimeout);
         Assert.Equal(TimeSpan.FromSeconds(30), options.Conntrack.TcpSynTimeout);
-        Assert.Equal(4096, options.Conntrack.Ipv4Capacity);
+        Assert.Equal(4096, options.Conntrack.Capacities.Ipv4);
         Assert.Equal(("lb0", 4), (options.Tun.Name, options.Tun.Queues));
         Assert.Equal((1450, 0x40_0000u, 0x80_0000u), (options.Steering.Mtu, options.Steering.ReplyMark, options.Steering.OriginalMark));
         Assert.Equal((300, 310), (options.Steering.ServiceTable, options.Steering.MarkTable));
@@ -214,12 +214,12 @@ public sealed class AgentOptionsReaderTests
             SyncPeriod = TimeSpan.Zero,
             Steering = new() { ReplyMark = 3, MarkTable = 200, LocalPriority = 5, Mtu = 100, SnatFirstPort = 9, },
             Maps = new() { Services = 0 },
-            Conntrack = new() { Ipv6Capacity = 3, UdpTimeout = TimeSpan.FromDays(100) },
+            Conntrack = new() { Capacities = new() { Ipv6 = 3 }, UdpTimeout = TimeSpan.FromDays(100) },
             Tun = new() { Name = "a name that is too long", Queues = 0 },
         }).Problems()];
 
         string[] fields = ["state directory", "syncPeriod", "tun.name", "tun.queues", "steering.replyMark", "steering.serviceTable",
-            "steering.rulePriorities", "tun.mtu", "snat.ports", "maps.services", "conntrack.ipv6", "conntrack.udpTimeout"];
+            "steering.rulePriorities", "tun.mtu", "snat.ports", "maps.services", "conntrack capacity for IPv6", "conntrack.udpTimeout"];
         Assert.Equal(fields.Length, problems.Length);
         Assert.All(fields.Zip(problems), pair => Assert.Contains(pair.First, pair.Second));
     }

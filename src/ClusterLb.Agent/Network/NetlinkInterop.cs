@@ -1,0 +1,100 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace ClusterLb.Agent.Network;
+
+/// <summary>Every system call on a routing netlink socket (rtnetlink(7)).</summary>
+internal static partial class NetlinkInterop
+{
+    private const int AfNetlink = 16;
+    private const int SockRaw = 3;
+    private const int SockCloseOnExec = 0x80000;
+    private const int NetlinkRoute = 0;
+    private const short PollIn = 1;
+    private const int Interrupted = 4; // EINTR
+
+    /// <summary>No buffer space: events were lost.</summary>
+    public const int LostEvents = 105; // ENOBUFS
+
+    /// <summary>A socket of the calling thread's network namespace.</summary>
+    /// <param name="groups">Multicast groups, bit n-1 for group n.</param>
+    /// <param name="errno">0, or why there is none.</param>
+    public static SafeFileHandle Open(uint groups, out int errno)
+    {
+        int fd = socket(AfNetlink, SockRaw | SockCloseOnExec, NetlinkRoute);
+        var handle = new SafeFileHandle(fd, ownsHandle: true);
+        var address = new SocketAddress { Family = AfNetlink, Groups = groups };
+        errno = fd < 0 || bind(handle, in address, Marshal.SizeOf<SocketAddress>()) != 0 ? Marshal.GetLastPInvokeError() : 0;
+        return handle;
+    }
+
+    /// <summary>Sends one message to the kernel.</summary>
+    /// <returns>0, or an errno.</returns>
+    public static int Send(SafeFileHandle socket, ReadOnlySpan<byte> message) =>
+        send(socket, in MemoryMarshal.GetReference(message), (nuint)message.Length, 0) < 0 ? Marshal.GetLastPInvokeError() : 0;
+
+    /// <summary>Receives one datagram, which holds one or more messages.</summary>
+    /// <returns>Bytes received, or a negative errno.</returns>
+    public static int Receive(SafeFileHandle socket, Span<byte> buffer)
+    {
+        nint received;
+        do
+        {
+            received = recv(socket, ref MemoryMarshal.GetReference(buffer), (nuint)buffer.Length, 0);
+        }
+        while (received < 0 && Marshal.GetLastPInvokeError() == Interrupted);
+
+        return received < 0 ? -Marshal.GetLastPInvokeError() : (int)received;
+    }
+
+    /// <summary>Waits for a datagram.</summary>
+    /// <returns>True if something can be received.</returns>
+    public static bool Wait(SafeFileHandle socket, int timeoutMs)
+    {
+        bool added = false;
+        socket.DangerousAddRef(ref added);
+        try
+        {
+            var entry = new PollEntry { Descriptor = (int)socket.DangerousGetHandle(), Events = PollIn };
+            return poll(ref entry, 1, timeoutMs) > 0;
+        }
+        finally
+        {
+            socket.DangerousRelease();
+        }
+    }
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int bind(SafeFileHandle socket, in SocketAddress address, int length);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint send(SafeFileHandle socket, in byte buffer, nuint length, int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial nint recv(SafeFileHandle socket, ref byte buffer, nuint length, int flags);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int poll(ref PollEntry entry, nuint count, int timeoutMs);
+
+    // struct sockaddr_nl
+    [StructLayout(LayoutKind.Sequential)]
+    private struct SocketAddress
+    {
+        public ushort Family;
+        public ushort Padding;
+        public uint PortId;
+        public uint Groups;
+    }
+
+    // struct pollfd
+    [StructLayout(LayoutKind.Sequential)]
+    private struct PollEntry
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
+}

@@ -1,0 +1,74 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Net.Sockets;
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.Agent.Network;
+
+/// <summary>Interfaces and addresses of this network namespace at one moment.</summary>
+/// <param name="Interfaces">By index.</param>
+/// <param name="Addresses">In the kernel's order.</param>
+/// <param name="DefaultSources">Per family, the source address that the default route chooses; none without a default route.</param>
+public sealed record NodeNetwork(
+    ImmutableArray<NetworkInterface> Interfaces, ImmutableArray<InterfaceAddress> Addresses, ImmutableArray<IpAddr> DefaultSources)
+{
+    /// <summary>Asks the kernel.</summary>
+    /// <exception cref="NetlinkException">It did not answer.</exception>
+    public static NodeNetwork Read()
+    {
+        (ImmutableArray<NetworkInterface> interfaces, ImmutableArray<InterfaceAddress> addresses) = NetlinkDump.Read();
+        // Documentation addresses (RFC 5737, RFC 3849): nothing is sent, connecting a datagram socket only asks for the route.
+        IEnumerable<IpAddr?> sources = [SourceTowards("192.0.2.1"), SourceTowards("2001:db8::1")];
+        return new NodeNetwork(interfaces, addresses, [.. sources.OfType<IpAddr>()]);
+    }
+
+    /// <summary>All addresses by which others may know this node, the one that the default route chooses first in its family.</summary>
+    /// <param name="device">The TUN device: its own address is nobody's.</param>
+    public ImmutableArray<IpAddr> NodeAddresses(string device) =>
+    [
+        .. Addresses
+            .Where(a => a.IsUsable && !a.IsLinkLocal && Interface(a) is { IsLoopback: false } link && link.Name != device)
+            .Select(a => a.Address)
+            .OrderByDescending(DefaultSources.Contains) // stable: the rest stays in the kernel's order
+            .Distinct(),
+    ];
+
+    /// <summary>MTU of the interface that has <paramref name="address"/>; 0 if none has.</summary>
+    public int MtuOf(IpAddr address) => Addresses.Where(a => a.Address == address).Select(a => Interface(a)?.Mtu ?? 0).FirstOrDefault();
+
+    /// <inheritdoc/>
+    public bool Equals(NodeNetwork? other) =>
+        other is not null && Interfaces.SequenceEqual(other.Interfaces) && Addresses.SequenceEqual(other.Addresses)
+        && DefaultSources.SequenceEqual(other.DefaultSources);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Interfaces.Length, Addresses.Length);
+
+    private NetworkInterface? Interface(InterfaceAddress address)
+    {
+        foreach (NetworkInterface link in Interfaces)
+        {
+            if (link.Index == address.InterfaceIndex)
+            {
+                return link;
+            }
+        }
+
+        return null;
+    }
+
+    private static IpAddr? SourceTowards(string destination)
+    {
+        try
+        {
+            var remote = new IPEndPoint(IPAddress.Parse(destination), 9);
+            using var socket = new Socket(remote.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+            socket.Connect(remote);
+            return socket.LocalEndPoint is IPEndPoint local ? IpAddr.Parse(local.Address.ToString()) : null;
+        }
+        catch (SocketException)
+        {
+            return null; // no route, or no such family: normal
+        }
+    }
+}

@@ -1,0 +1,91 @@
+using System.Buffers.Binary;
+using ClusterLb.Agent.Steering;
+using ClusterLb.Dataplane.Tun;
+using Microsoft.Win32.SafeHandles;
+
+namespace ClusterLb.Agent.Network;
+
+/// <summary>Follows the kernel's events: interfaces, addresses, routing rules, and routes of our tables.</summary>
+/// <remarks>Says only that something happened; who listens reads anew. So a lost event costs nothing but a reading.</remarks>
+internal sealed class NodeNetworkWatch : IDisposable
+{
+    private const uint LinkGroup = 0x1; // RTMGRP_LINK
+    private const uint AddressGroups = 0x10 | 0x100; // RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
+    private const uint RouteGroups = 0x40 | 0x400; // RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
+    private const uint RuleGroups = 0x80 | (1 << 18); // RTMGRP_IPV4_RULE, group 19: RTNLGRP_IPV6_RULE
+    private const ushort RtmNewRoute = 24;
+    private const ushort RtmDeleteRoute = 25;
+    private const int TableOffset = 16 + 4; // rtmsg.rtm_table behind nlmsghdr
+    private const byte TableAbove255 = 252; // RT_TABLE_COMPAT: the number stands in an attribute
+    private const int WakeUpMs = 500; // to see that it was disposed
+
+    private readonly SafeFileHandle _socket;
+    private readonly int[] _tables;
+    private readonly Action _happened;
+    private readonly Thread _thread;
+    private volatile bool _stop;
+
+    /// <summary>Starts to listen.</summary>
+    /// <param name="options">Which tables are ours.</param>
+    /// <param name="happened">Called on a thread of the watch.</param>
+    /// <exception cref="NetlinkException">There is no netlink socket.</exception>
+    public NodeNetworkWatch(SteeringOptions options, Action happened)
+    {
+        _tables = [options.ServiceTable, options.MarkTable];
+        _happened = happened;
+        _socket = NetlinkInterop.Open(LinkGroup | AddressGroups | RouteGroups | RuleGroups, out int errno);
+        if (errno != 0)
+        {
+            _socket.Dispose();
+            throw new NetlinkException($"Cannot follow interfaces and addresses: netlink socket failed with {Errno.Name(errno)}.");
+        }
+
+        _thread = new Thread(Listen) { IsBackground = true, Name = "netlink" };
+        _thread.Start();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _stop = true;
+        _thread.Join();
+        _socket.Dispose();
+    }
+
+    private void Listen()
+    {
+        byte[] buffer = new byte[65_536];
+        while (!_stop)
+        {
+            if (!NetlinkInterop.Wait(_socket, WakeUpMs))
+            {
+                continue;
+            }
+
+            int received = NetlinkInterop.Receive(_socket, buffer);
+            if (received == -NetlinkInterop.LostEvents || (received > 0 && Concerns(buffer.AsSpan(0, received))))
+            {
+                _happened();
+            }
+        }
+    }
+
+    // Nodes have many routes that come and go with pods: only those of our tables count.
+    private bool Concerns(ReadOnlySpan<byte> messages)
+    {
+        while (messages.Length > TableOffset)
+        {
+            int length = BinaryPrimitives.ReadInt32LittleEndian(messages);
+            ushort type = BinaryPrimitives.ReadUInt16LittleEndian(messages[4..]);
+            byte table = messages[TableOffset];
+            if (type is not (RtmNewRoute or RtmDeleteRoute) || table == TableAbove255 || _tables.Contains(table))
+            {
+                return true;
+            }
+
+            messages = messages[Math.Min(messages.Length, Math.Max((length + 3) & ~3, 4))..];
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,52 @@
+using System.Globalization;
+using ClusterLb.Agent.Steering;
+
+namespace ClusterLb.Agent;
+
+/// <summary>What the agent needs of the machine, looked at before anything is changed.</summary>
+internal static class Preflight
+{
+    private const int NetAdmin = 12; // CAP_NET_ADMIN, capabilities(7)
+
+    /// <summary>Every problem, each one line that says what to do.</summary>
+    public static IEnumerable<string> Problems(AgentOptions options)
+    {
+        if (!HasCapability(NetAdmin))
+        {
+            yield return "The agent needs CAP_NET_ADMIN in its network namespace: run it as root, or give the container NET_ADMIN.";
+        }
+
+        (string Tool, string Package)[] tools =
+        [
+            ("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux"), ("setsid", "util-linux"),
+            .. options.Steering.AcceptForwarding ? new[] { ("iptables", "iptables"), ("ip6tables", "iptables") } : [],
+        ];
+        foreach ((string tool, string package) in tools)
+        {
+            if (Tool.Find(tool) is null)
+            {
+                yield return $"The program '{tool}' is not in PATH: install the package {package}.";
+            }
+        }
+
+        if (!File.Exists("/dev/net/tun"))
+        {
+            yield return "/dev/net/tun does not exist: load the module (modprobe tun), or give the device to the container.";
+        }
+
+        if (options.ManifestDirectory is null)
+        {
+            yield return "There is nothing to serve from: give a directory of manifests (--manifests DIR, or manifests in ClusterLbConfiguration).";
+        }
+    }
+
+    /// <summary>True if this process has an effective capability.</summary>
+    internal static bool HasCapability(int number)
+    {
+        const string Field = "CapEff:";
+        string? line = File.ReadLines("/proc/self/status").FirstOrDefault(l => l.StartsWith(Field, StringComparison.Ordinal));
+        return line is not null
+            && ulong.TryParse(line.AsSpan(Field.Length).Trim(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong set)
+            && (set >> number & 1) != 0;
+    }
+}

@@ -1,0 +1,312 @@
+using System.Collections.Immutable;
+using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.Metrics;
+using ClusterLb.Agent.Network;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.ControlPlane.Reconciler;
+using ClusterLb.Dataplane;
+using Microsoft.Extensions.Logging;
+
+namespace ClusterLb.Agent.Steering;
+
+/// <summary>Follows the node's network: tells the control plane, and keeps the kernel steering. When, and what if it fails.</summary>
+/// <remarks>
+/// Maps before steering: a range is routed to the device only after a sync that wrote it into the maps, so nothing is steered
+/// that the dataplane does not know. Services that come and go wake nobody here; no backend change runs a process.
+/// </remarks>
+internal sealed class SteeringLoop : IDisposable
+{
+    private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(100); // one change of the network is several events
+    private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+    private const int DefaultMtu = 1500;
+
+    private readonly AgentOptions _options;
+    private readonly ClusterStateStore _store;
+    private readonly NodeSteering _steering;
+    private readonly AgentMetrics _metrics;
+    private readonly ILogger _log;
+    private readonly ServiceRangeGuess _guess = new();
+    private readonly SemaphoreSlim _wake = new(0, 1);
+    private readonly Lock _versionLock = new();
+    private readonly bool _kernelHasIpv6 = Sysctls.KernelHasIpv6;
+    private NodeNetwork? _network;
+    private LocalNode? _node;
+    private NetworkInputs? _inputs;
+    private SteeringInputs? _applied;
+    private int _version; // of the inputs that the store has
+    private int _versionAtLastSync;
+    private int _versionInMaps;
+    private volatile bool _verify = true;
+    private volatile SteeringStatus _status;
+
+    /// <summary>A loop that has done nothing yet; the device is claimed already.</summary>
+    public SteeringLoop(AgentOptions options, ClusterStateStore store, NodeSteering steering, AgentMetrics metrics, ILogger log)
+    {
+        _options = options;
+        _store = store;
+        _steering = steering;
+        _metrics = metrics;
+        _log = log;
+        _status = new SteeringStatus { Installed = false, Device = options.Tun.Name };
+    }
+
+    /// <summary>What is installed. Any thread.</summary>
+    public SteeringStatus Status => _status;
+
+    /// <summary>IPv4 and IPv6, as far as this node has them. Any thread.</summary>
+    public ImmutableArray<string> Families { get; private set; } = [];
+
+    /// <summary>Asks the kernel for its interfaces and tells the control plane. Once before <see cref="RunAsync"/>, so that the first sync has it.</summary>
+    /// <exception cref="NetlinkException">The kernel did not answer.</exception>
+    public void ReadNetwork()
+    {
+        _network = NodeNetwork.Read();
+        TellControlPlane();
+    }
+
+    /// <summary>Compare everything with the kernel soon: something happened that may have changed it. Any thread.</summary>
+    public void Verify()
+    {
+        _verify = true;
+        Wake();
+    }
+
+    /// <summary>The control plane's node object or services changed. Any thread.</summary>
+    public void OnStoreChanged()
+    {
+        if (!Equals(_store.Node, _node))
+        {
+            Wake();
+        }
+    }
+
+    /// <summary>A sync ended. On the reconcile loop's thread.</summary>
+    public void OnSynced(ReconcileStatus status)
+    {
+        lock (_versionLock)
+        {
+            // Without pending changes this sync took all; else it took at least what was there when the one before ended.
+            int inMaps = status.PendingSince is null ? _version : _versionAtLastSync;
+            _versionAtLastSync = _version;
+            if (status.IsSynced && status.LastError is null)
+            {
+                _versionInMaps = inMaps;
+            }
+        }
+
+        if (_applied is null || _options.ServiceCidrs.Count == 0)
+        {
+            Wake();
+        }
+    }
+
+    /// <summary>Runs until cancelled.</summary>
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            while (true)
+            {
+                if (!await _wake.WaitAsync(_options.SyncPeriod, cancellation))
+                {
+                    _verify = true;
+                }
+
+                await Task.Delay(Settle, cancellation);
+                if (!TryStep())
+                {
+                    await Task.Delay(RetryDelay, cancellation);
+                    Verify();
+                }
+            }
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _wake.Dispose();
+
+    private bool TryStep()
+    {
+        try
+        {
+            Step();
+            return true;
+        }
+        catch (Exception e) when (e is SteeringException or NetlinkException)
+        {
+            if (_status.LastError != e.Message)
+            {
+                _log.LogError("Steering failed, will try again {Reason}", e.Message);
+            }
+
+            _status = _status with { LastError = e.Message };
+            return false;
+        }
+    }
+
+    private void Step()
+    {
+        bool verify = _verify;
+        _verify = false;
+        if (verify)
+        {
+            _network = NodeNetwork.Read();
+        }
+
+        TellControlPlane();
+        SteeringInputs inputs = Inputs();
+        if (!IsInMaps() || (!verify && inputs.Equals(_applied)))
+        {
+            return;
+        }
+
+        int changes = _steering.Apply(inputs);
+        if (changes > 0)
+        {
+            _metrics.CountSteeringChanges(changes);
+            string what = _applied is null ? "Steering installed" : "Steering repaired";
+            _log.LogInformation("{What}: {Changes} changes, {Destinations}", what, changes, string.Join(' ', Destinations(inputs)));
+        }
+
+        _applied = inputs;
+        _status = new SteeringStatus
+        {
+            Installed = true,
+            Device = inputs.Device,
+            Mtu = inputs.Mtu,
+            Ipv4Address = inputs.Ipv4?.Source?.ToString() ?? "",
+            Ipv6Address = inputs.Ipv6?.Source?.ToString() ?? "",
+            Destinations = [.. Destinations(inputs)],
+            DestinationsGuessed = _options.ServiceCidrs.Count == 0,
+            LastChange = changes > 0 ? DateTimeOffset.UtcNow : _status.LastChange,
+        };
+    }
+
+    private bool IsInMaps()
+    {
+        lock (_versionLock)
+        {
+            return _versionInMaps == _version;
+        }
+    }
+
+    private void TellControlPlane()
+    {
+        _node = _store.Node;
+        NetworkInputs inputs = ControlPlaneInputs();
+        if (_inputs is not null && Same(_inputs, inputs))
+        {
+            return;
+        }
+
+        _inputs = inputs;
+        Families = [.. inputs.NodeAddresses.Select(a => a.IsIpv4 ? "IPv4" : "IPv6").Distinct().Order(StringComparer.Ordinal)];
+        _log.LogInformation(
+            "Network of the node {Addresses} {ServiceRanges}", inputs.NodeAddresses, inputs.ServiceRanges);
+        lock (_versionLock)
+        {
+            _store.SetNetwork(inputs);
+            _version++;
+        }
+    }
+
+    private NetworkInputs ControlPlaneInputs()
+    {
+        ImmutableArray<IpAddr> addresses = Network.NodeAddresses(_options.Tun.Name);
+        return new NetworkInputs
+        {
+            ServiceRanges = ServiceRanges(addresses),
+            PodRanges = [.. _options.ClusterCidrs],
+            Detection = _options.DetectLocalMode switch
+            {
+                DetectLocalMode.NodeCidr => LocalDetection.NodePodRanges,
+                DetectLocalMode.ClusterCidr when _options.ClusterCidrs.Count > 0 => LocalDetection.PodRanges,
+                _ => LocalDetection.None,
+            },
+            NodeAddresses = addresses,
+            NodePortRanges = [.. _options.NodePortAddresses],
+            NodePortsOnPrimaryOnly = _options.NodePortsOnPrimaryOnly,
+            LocalhostNodePorts = _options.LocalhostNodePorts,
+            MasqueradeAll = _options.MasqueradeAll,
+            EchoReply = true,
+            Timeouts = _options.Conntrack.ToTimeouts(),
+        };
+    }
+
+    private ImmutableArray<IpPrefix> ServiceRanges(ImmutableArray<IpAddr> nodeAddresses)
+    {
+        if (_options.ServiceCidrs.Count > 0)
+        {
+            return [.. _options.ServiceCidrs];
+        }
+
+        foreach (ObjectName name in _store.ServiceNames())
+        {
+            foreach (IpAddr address in _store.Get(name).Service?.ClusterIps ?? [])
+            {
+                _guess.Add(address);
+            }
+        }
+
+        IEnumerable<IpPrefix> podRanges = _options.DetectLocalMode == DetectLocalMode.NodeCidr ? _node?.PodRanges ?? [] : _options.ClusterCidrs;
+        return _guess.Ranges(nodeAddresses, podRanges);
+    }
+
+    private SteeringInputs Inputs()
+    {
+        NetworkInputs inputs = _inputs!;
+        IpAddr? ipv4 = Source(ipv4: true);
+        IpAddr? ipv6 = Source(ipv4: false);
+        int uplink = new[] { ipv4, ipv6 }.OfType<IpAddr>().Select(Network.MtuOf).Where(mtu => mtu > 0).DefaultIfEmpty(DefaultMtu).Min();
+        return new SteeringInputs
+        {
+            Device = _options.Tun.Name,
+            Options = _options.Steering,
+            Mtu = _options.Steering.Mtu > 0 ? _options.Steering.Mtu : uplink,
+            KernelHasIpv6 = _kernelHasIpv6,
+            Ipv4 = Family(isIpv6: false, ipv4, _applied?.Ipv4),
+            Ipv6 = _kernelHasIpv6 ? Family(isIpv6: true, ipv6, _applied?.Ipv6) : null,
+        };
+
+        // A family whose last address went is kept, without a source: what is forwarded goes on.
+        SteeringFamily? Family(bool isIpv6, IpAddr? source, SteeringFamily? before) => source is null && before is null ? null :
+            new SteeringFamily
+            {
+                IsIpv6 = isIpv6,
+                Source = source,
+                Destinations = [.. inputs.ServiceRanges.Where(range => range.Address.IsIpv4 != isIpv6)],
+            };
+
+        // The same choice as the control plane's masquerade address: the Node object's if the node has it, else the first.
+        IpAddr? Source(bool ipv4)
+        {
+            IEnumerable<IpAddr> own = inputs.NodeAddresses.Where(a => a.IsIpv4 == ipv4);
+            IEnumerable<IpAddr> named = _node?.Addresses ?? [];
+            return named.Where(own.Contains).Concat(own).Select(a => (IpAddr?)a).FirstOrDefault();
+        }
+    }
+
+    private NodeNetwork Network => _network ?? throw new InvalidOperationException("ReadNetwork comes first.");
+
+    private static IEnumerable<string> Destinations(SteeringInputs inputs) =>
+        inputs.Families.SelectMany(family => family.Destinations).Select(prefix => prefix.ToString());
+
+    // All else comes from the configuration, which does not change.
+    private static bool Same(NetworkInputs a, NetworkInputs b) =>
+        a.NodeAddresses.SequenceEqual(b.NodeAddresses) && a.ServiceRanges.SequenceEqual(b.ServiceRanges);
+
+    private void Wake()
+    {
+        try
+        {
+            _wake.Release();
+        }
+        catch (SemaphoreFullException)
+        {
+            // Awake already.
+        }
+    }
+}
