@@ -4,25 +4,38 @@ using ClusterLb.Dataplane.Maps;
 namespace ClusterLb.Testing;
 
 /// <summary>The simple twin of the shared-memory maps: one dictionary per map, one thread. Counts the writes.</summary>
-public sealed class DictionaryLbMaps : LbMaps
+/// <param name="capacity">Of each map: to see what happens when there is no room.</param>
+public sealed class DictionaryLbMaps(int capacity = int.MaxValue) : LbMaps
 {
-    public override DictionaryMap<ServiceKey, ServiceEntry> Services { get; } = new("services");
+    public override DictionaryMap<ServiceKey, ServiceEntry> Services { get; } = new("services", capacity);
 
-    public override DictionaryMap<uint, BackendEntry> Backends { get; } = new("backends");
+    public override DictionaryMap<uint, BackendEntry> Backends { get; } = new("backends", capacity);
 
-    public override DictionaryMap<uint, ReverseNatEntry> ReverseNat { get; } = new("reverse_nat");
+    public override DictionaryMap<uint, ReverseNatEntry> ReverseNat { get; } = new("reverse_nat", capacity);
 
-    public override DictionaryMap<ServingKey, byte> Serving { get; } = new("serving");
+    public override DictionaryMap<ServingKey, byte> Serving { get; } = new("serving", capacity);
 
-    public override DictionaryMap<EligibleKey, byte> Eligible { get; } = new("eligible");
+    public override DictionaryMap<EligibleKey, byte> Eligible { get; } = new("eligible", capacity);
 
-    public override DictionaryMap<uint, ServicePortEntry> ServicePorts { get; } = new("service_ports");
+    public override DictionaryMap<uint, ServicePortEntry> ServicePorts { get; } = new("service_ports", capacity);
 
-    public override DictionaryMap<uint, string> ServiceNames { get; } = new("service_names");
+    public override DictionaryMap<uint, string> ServiceNames { get; } = new("service_names", capacity);
 
     public override DictionaryMap<IpPrefix, NetworkFlags> Networks { get; } = new("networks");
 
     public override DictionaryMap<uint, NodeEntry> Node { get; } = new("node");
+
+    /// <summary>Called after every write to any of the maps: what a reader may find at that moment.</summary>
+    public Action? AfterWrite
+    {
+        set => (Services.AfterWrite, Backends.AfterWrite, ReverseNat.AfterWrite, Serving.AfterWrite, Eligible.AfterWrite,
+            ServicePorts.AfterWrite, ServiceNames.AfterWrite, Networks.AfterWrite, Node.AfterWrite) =
+            (value, value, value, value, value, value, value, value, value);
+    }
+
+    /// <summary>Updates and deletes that changed something, in all maps.</summary>
+    public int Writes => Services.Writes + Backends.Writes + ReverseNat.Writes + Serving.Writes + Eligible.Writes
+        + ServicePorts.Writes + ServiceNames.Writes + Networks.Writes + Node.Writes;
 
     public override NetworkFlags Classify(IpAddr address) =>
         Networks.Entries().Where(e => e.Key.Contains(address)).Aggregate(NetworkFlags.None, (flags, e) => flags | e.Value);
@@ -45,6 +58,9 @@ public sealed class DictionaryMap<TKey, TEntry>(string name, int capacity = int.
 
     public int Capacity => capacity;
 
+    /// <summary>Called after every update and delete that changed something.</summary>
+    public Action? AfterWrite { get; set; }
+
     /// <summary>Updates and deletes that changed something.</summary>
     public int Writes { get; private set; }
 
@@ -66,6 +82,7 @@ public sealed class DictionaryMap<TKey, TEntry>(string name, int capacity = int.
 
         _entries[key] = entry;
         Writes++;
+        AfterWrite?.Invoke();
         return MapResult.Ok;
     }
 
@@ -77,6 +94,7 @@ public sealed class DictionaryMap<TKey, TEntry>(string name, int capacity = int.
         }
 
         Writes++;
+        AfterWrite?.Invoke();
         return MapResult.Ok;
     }
 

@@ -200,12 +200,13 @@ public sealed partial class MapReconciler
             ServicePortId = head.ServicePortId,
         });
 
-    private void RemoveFrontends(ServiceLedger before, ServiceImage image, HashSet<FrontendKey> written)
+    private void RemoveFrontends(IEnumerable<FrontendKey> gone, ServiceLedger before, ServiceImage image)
     {
-        foreach (FrontendKey key in before.Ports.SelectMany(p => p.Frontends).Where(k => !written.Contains(k)))
+        foreach (FrontendKey key in gone)
         {
-            // Already gone, or overwritten by the service that owns it now.
-            if (!_claims.IsOwned(key) || _claims.IsOwner(key, image.Service))
+            // The head says whose slots these are: who took the frontend over may have written it already, or not yet.
+            bool isThere = _maps.Services.TryLookup(HeadKey(key, LookupScope.External), out ServiceEntry head);
+            if (!isThere || Array.Exists(before.Ports, p => p.Id == head.ServicePortId))
             {
                 RemoveFrontend(key);
             }

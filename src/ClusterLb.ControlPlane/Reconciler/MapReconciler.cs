@@ -58,6 +58,7 @@ public sealed partial class MapReconciler
     {
         _unconfirmed.Remove(image.Service);
         ServiceLedger before = _ledgers.GetValueOrDefault(image.Service, ServiceLedger.Empty);
+        FrontendKey[] frontendsBefore = [.. before.Ports.SelectMany(p => p.Frontends)];
         long refused = _writer.Refused;
         List<string> conflicts = [];
         (FrontendKey[] claims, HashSet<FrontendKey> owned) = Claim(image, conflicts);
@@ -84,7 +85,7 @@ public sealed partial class MapReconciler
         }
 
         // From here on things go: first the frontends, then what nothing points to any more.
-        RemoveFrontends(before, image, written);
+        RemoveFrontends(frontendsBefore.Where(k => !written.Contains(k)), before, image);
         foreach ((_, ServicePortLedger ledger, ServingBackend[] gone) in ports)
         {
             RemoveServing(ledger, gone);

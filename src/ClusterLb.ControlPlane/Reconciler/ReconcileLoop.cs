@@ -179,7 +179,7 @@ public sealed class ReconcileLoop : IDisposable
             Backends = _reconciler.BackendCount,
             Writes = _reconciler.Writes,
             Syncs = _status.Syncs + 1,
-            FullMaps = [.. _reconciler.FullMaps.Order(StringComparer.Ordinal)],
+            FullMaps = _reconciler.IncompleteCount > 0 ? [.. _reconciler.FullMaps.Order(StringComparer.Ordinal)] : [],
             IncompleteServices = _reconciler.IncompleteCount,
         };
         Completed?.Invoke(Status);
