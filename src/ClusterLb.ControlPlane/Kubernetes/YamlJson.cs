@@ -11,14 +11,16 @@ namespace ClusterLb.ControlPlane.Kubernetes;
 internal static partial class YamlJson
 {
     private const int MaxDepth = 64; // as System.Text.Json; a Kubernetes object needs a dozen
-    private const int MaxNodes = 10_000_000; // aliases of aliases of aliases grow without bound
+    private const int MaxGrowth = 10; // by aliases; aliases of aliases of aliases grow without bound
+    private const int SmallText = 10_000; // events below which growth is no danger
 
     /// <summary>Every document of the text that is not empty.</summary>
     /// <exception cref="YamlException">The text is not YAML, too deep, or grows too large by aliases.</exception>
     public static IEnumerable<JsonDocument> Read(TextReader text)
     {
         var stream = new YamlStream();
-        stream.Load(new DepthLimit(new Parser(text)));
+        var parser = new DepthLimit(new Parser(text));
+        stream.Load(parser);
         foreach (YamlDocument document in stream.Documents)
         {
             if (document.RootNode is YamlScalarNode { Value: null or "" })
@@ -29,7 +31,7 @@ internal static partial class YamlJson
             using var buffer = new MemoryStream();
             using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
             {
-                int budget = MaxNodes;
+                long budget = MaxGrowth * Math.Max(parser.Events, SmallText);
                 Write(document.RootNode, writer, 0, ref budget);
             }
 
@@ -37,7 +39,7 @@ internal static partial class YamlJson
         }
     }
 
-    private static void Write(YamlNode node, Utf8JsonWriter writer, int depth, ref int budget)
+    private static void Write(YamlNode node, Utf8JsonWriter writer, int depth, ref long budget)
     {
         if (depth > MaxDepth || --budget < 0)
         {
@@ -119,11 +121,14 @@ internal static partial class YamlJson
     {
         private int _depth;
 
+        public long Events { get; private set; }
+
         public ParsingEvent? Current => parser.Current;
 
         public bool MoveNext()
         {
             bool any = parser.MoveNext();
+            Events++;
             _depth += any && parser.Current is { } current ? current.NestingIncrease : 0;
             return _depth <= MaxDepth + 2 // stream and document
                 ? any

@@ -82,6 +82,7 @@ public sealed partial class MapReconciler
     {
         uint oldCount = CountOf(key, scope, out ServiceFlags oldFlags);
         bool hasAffinity = head.Flags.HasFlag(ServiceFlags.Affinity);
+        bool hadAffinity = oldFlags.HasFlag(ServiceFlags.Affinity);
         var missing = new HashSet<uint>(backends);
         List<uint> holes = FindHoles(key, scope, head, oldCount, missing, out HashSet<uint> leaving, out bool isWritten);
         if (!isWritten)
@@ -89,7 +90,7 @@ public sealed partial class MapReconciler
             return false;
         }
 
-        foreach (uint backend in hasAffinity ? backends : [])
+        foreach (uint backend in hasAffinity || hadAffinity ? backends : [])
         {
             _writer.Put(_maps.Eligible, new EligibleKey(head.RevNatId, scope, backend), (byte)0); // before a flow can choose it
         }
@@ -132,7 +133,7 @@ public sealed partial class MapReconciler
         }
 
         RemoveSlots(key, scope, count + 1, oldCount);
-        if (oldFlags.HasFlag(ServiceFlags.Affinity))
+        if (hadAffinity)
         {
             RemoveEligible(head.RevNatId, scope, hasAffinity ? leaving : leaving.Concat(backends));
         }

@@ -1,0 +1,206 @@
+using System.Threading.Channels;
+using ClusterLb.ControlPlane.Compiler;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.ControlPlane.Reconciler;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Testing;
+using static ClusterLb.Testing.Objects;
+
+namespace ClusterLb.Tests.ControlPlane.Reconciler;
+
+public sealed class ReconcileLoopTests
+{
+    private readonly ClusterStateStore _store = new("node-a");
+    private readonly DictionaryLbMaps _maps = new();
+
+    [Fact]
+    public void Nothing_of_an_earlier_life_is_touched_before_the_first_complete_list()
+    {
+        Fill();
+        _store.SourceComplete();
+        using (var loop = new ReconcileLoop(_store, _maps))
+        {
+            loop.SyncNow();
+        }
+
+        string before = MapDump.Of(_maps);
+        var store = new ClusterStateStore("node-a");
+        store.Put(Service("web", "10.96.0.1", "http:80/TCP")); // its slices have not come yet
+        using var next = new ReconcileLoop(store, _maps);
+        next.SyncNow();
+        Assert.False(next.Status.IsSynced);
+        Assert.Equal(before, MapDump.Of(_maps));
+
+        store.SourceComplete();
+        next.SyncNow();
+        Assert.True(next.Status.IsSynced);
+        Assert.Equal(0, _maps.Backends.Count);
+        Assert.True(_maps.Services.TryLookup(Head("10.96.0.1", 80), out ServiceEntry head));
+        Assert.Equal(0u, head.Count);
+    }
+
+    [Fact]
+    public void Synced_is_said_only_after_everything_else_was_written()
+    {
+        Fill();
+        _store.SetNetwork(new NetworkInputs());
+        int lastOther = 0;
+        int synced = 0;
+        _maps.AfterWrite = () =>
+        {
+            bool isSynced = _maps.Node.TryLookup(0, out NodeEntry node) && node.Flags.HasFlag(NodeFlags.Synced);
+            synced = isSynced && synced == 0 ? _maps.Writes : synced;
+            lastOther = _maps.Writes;
+        };
+        using var loop = new ReconcileLoop(_store, _maps);
+        loop.SyncNow();
+        Assert.Equal(0, synced);
+
+        _store.SourceComplete();
+        loop.SyncNow();
+        Assert.True(synced > 0);
+        Assert.Equal(lastOther, synced);
+    }
+
+    [Fact]
+    public void A_resync_mends_what_was_damaged_and_removes_what_is_foreign()
+    {
+        Fill();
+        _store.SourceComplete();
+        using var loop = new ReconcileLoop(_store, _maps);
+        loop.SyncNow();
+        string good = MapDump.Of(_maps);
+
+        _maps.Services.Delete(Head("10.96.0.1", 80) with { Slot = 1 });
+        _maps.Services.Update(Head("10.96.9.9", 80), new ServiceEntry { Count = 3, RevNatId = 77 });
+        _maps.Services.Update(Head("10.96.9.9", 80) with { Slot = 3 }, new ServiceEntry { BackendId = 9 });
+        _maps.Backends.Delete(_maps.Backends.Entries().First().Key);
+        _maps.Backends.Update(999, new BackendEntry(IpAddr.Parse("10.0.0.9"), 1, IpProtocol.Tcp, BackendState.Active));
+        _maps.Serving.Update(new ServingKey(999, 999), 0);
+        _maps.ReverseNat.Update(999, new ReverseNatEntry(IpAddr.Parse("10.96.0.1"), 80, IpProtocol.Tcp));
+        _maps.ServicePorts.Update(999, new ServicePortEntry(1));
+        _maps.ServiceNames.Update(999, "test/gone:http");
+        Assert.NotEqual(good, MapDump.Of(_maps));
+
+        loop.ResyncNow();
+        Assert.Equal(good, MapDump.Of(_maps));
+    }
+
+    [Fact]
+    public void The_revision_of_a_service_port_rises_after_a_backend_stopped_serving_and_not_before()
+    {
+        Fill();
+        _store.SourceComplete();
+        using var loop = new ReconcileLoop(_store, _maps);
+        loop.SyncNow();
+        Assert.True(_maps.Services.TryLookup(Head("10.96.0.1", 80), out ServiceEntry head));
+        Assert.True(_maps.ServicePorts.TryLookup(head.ServicePortId, out ServicePortEntry before));
+        int serving = _maps.Serving.Count;
+        _maps.AfterWrite = () =>
+        {
+            _maps.ServicePorts.TryLookup(head.ServicePortId, out ServicePortEntry now);
+            Assert.True(now == before || _maps.Serving.Count < serving);
+        };
+
+        // Terminating, but serving: flows may stay.
+        _store.Put(Slice("web", "1", "http:8080/TCP", Ready("10.244.1.1"), Terminating("10.244.1.2")));
+        loop.SyncNow();
+        Assert.True(_maps.ServicePorts.TryLookup(head.ServicePortId, out ServicePortEntry still));
+        Assert.Equal(before, still);
+
+        _store.Put(Slice("web", "1", "http:8080/TCP", Ready("10.244.1.1")));
+        loop.SyncNow();
+        Assert.True(_maps.ServicePorts.TryLookup(head.ServicePortId, out ServicePortEntry after));
+        Assert.True(after.Revision > before.Revision);
+    }
+
+    [Fact]
+    public void Ids_are_not_given_twice_over_a_restart()
+    {
+        Fill();
+        _store.SourceComplete();
+        using (var loop = new ReconcileLoop(_store, _maps))
+        {
+            loop.SyncNow();
+        }
+
+        uint highest = _maps.Backends.Entries().Max(e => e.Key);
+        var store = new ClusterStateStore("node-a");
+        store.Put(Service("web", "10.96.0.1", "http:80/TCP"));
+        store.Put(Slice("web", "1", "http:8080/TCP", Ready("10.244.1.9")));
+        store.SourceComplete();
+        using var next = new ReconcileLoop(store, _maps);
+        next.SyncNow();
+        Assert.True(Assert.Single(_maps.Backends.Entries()).Key > highest);
+    }
+
+    [Fact]
+    public async Task A_running_loop_writes_changes_and_tells()
+    {
+        using var stop = new CancellationTokenSource();
+        using var loop = new ReconcileLoop(_store, _maps, new ReconcileOptions { MinSyncPeriod = TimeSpan.FromMilliseconds(1) });
+        Channel<ReconcileStatus> completed = Channel.CreateUnbounded<ReconcileStatus>();
+        loop.Completed += status => completed.Writer.TryWrite(status);
+        Task run = loop.RunAsync(stop.Token);
+        Fill();
+        _store.SourceComplete();
+
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (!(await completed.Reader.ReadAsync(patience.Token)).IsSynced)
+        {
+        }
+
+        _store.RemoveService(new ObjectName("test", "web"));
+        while ((await completed.Reader.ReadAsync(patience.Token)).Services > 0)
+        {
+        }
+
+        await stop.CancelAsync();
+        await run;
+        Assert.Equal(0, _maps.Services.Count);
+        Assert.Null(loop.Status.PendingSince);
+    }
+
+    [Fact]
+    public void Frontends_with_two_scopes_and_affinity_come_change_and_go_whole()
+    {
+        var random = new Random(31);
+        var reconciler = new MapReconciler(_maps);
+        _maps.AfterWrite = () => Assert.Empty(MapReader.Faults(_maps));
+        var service = new ObjectName("test", "web");
+        var key = new ServicePortKey(service, "http", IpProtocol.Tcp, IsIpv4: true);
+        var frontend = new FrontendKey(IpAddr.Parse("203.0.113.7"), 80, IpProtocol.Tcp);
+
+        for (int step = 0; step < 500; step++)
+        {
+            BackendKey[] all = [.. Enumerable.Range(1, 8).Where(_ => random.Next(2) == 0)
+                .Select(n => new BackendKey(IpAddr.FromIpv4(0x0AF40000u + (uint)n), 8080, IpProtocol.Tcp))];
+            BackendKey[] local = [.. all.Where(_ => random.Next(3) == 0)];
+            bool twoScopes = random.Next(2) == 0;
+            bool affinity = random.Next(2) == 0;
+            ServiceFlags flags = ServiceFlags.ExternalIp | (twoScopes ? ServiceFlags.TwoScopes : 0) | (affinity ? ServiceFlags.Affinity : 0);
+            reconciler.Sync(new ServiceImage(
+                service,
+                [new ServicePortImage(key, [.. all.Select(b => new BackendImage(b, BackendState.Active))],
+                    [new FrontendImage(frontend, flags, local) { InternalSlots = all, AffinitySeconds = affinity ? 60u : 0 }])],
+                []));
+
+            int slots = local.Length + 1 + (twoScopes ? all.Length + 1 : 0);
+            int eligible = affinity ? local.Length + (twoScopes ? all.Length : 0) : 0;
+            Assert.True(slots == _maps.Services.Count && eligible == _maps.Eligible.Count,
+                $"step {step}: {_maps.Services.Count} service entries, want {slots}; {_maps.Eligible.Count} eligible, want {eligible}");
+        }
+
+        reconciler.Sync(ServiceImage.Nothing(service));
+        Assert.Equal(0, _maps.Services.Count + _maps.Eligible.Count + _maps.Backends.Count + _maps.Serving.Count + _maps.ReverseNat.Count);
+    }
+
+    private void Fill()
+    {
+        _store.Put(Service("web", "10.96.0.1", "http:80/TCP"));
+        _store.Put(Slice("web", "1", "http:8080/TCP", Ready("10.244.1.1"), Ready("10.244.1.2")));
+    }
+
+    private static ServiceKey Head(string address, ushort port) => new(IpAddr.Parse(address), port, IpProtocol.Tcp, LookupScope.External, 0);
+}
