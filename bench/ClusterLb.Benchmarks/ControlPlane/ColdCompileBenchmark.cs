@@ -1,7 +1,7 @@
 using BenchmarkDotNet.Attributes;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
-using ClusterLb.Testing;
+using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Benchmarks.ControlPlane;
 
@@ -17,7 +17,7 @@ public class ColdCompileBenchmark
     [Benchmark]
     public int FiveThousandServicesOfFifty()
     {
-        using var maps = new DictionaryLbMaps();
+        using SharedLbMaps maps = SyntheticCluster.Maps();
         using var loop = new ReconcileLoop(_store, maps);
         loop.SyncNow();
         return maps.Backends.Count;

@@ -1,8 +1,6 @@
 using BenchmarkDotNet.Attributes;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
-using ClusterLb.Testing;
-using static ClusterLb.Testing.Objects;
 
 namespace ClusterLb.Benchmarks.ControlPlane;
 
@@ -23,7 +21,7 @@ public class OneChangeBenchmark
     public void Setup()
     {
         SyntheticCluster.Fill(_store, Services, backends: 5);
-        _loop = new ReconcileLoop(_store, new DictionaryLbMaps());
+        _loop = new ReconcileLoop(_store, SyntheticCluster.Maps());
         _loop.SyncNow();
         _five = SyntheticCluster.SliceOf(Services / 2, 5);
         _six = SyntheticCluster.SliceOf(Services / 2, 6);

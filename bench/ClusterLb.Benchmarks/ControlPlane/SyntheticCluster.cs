@@ -1,4 +1,5 @@
 using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane.Maps;
 using static ClusterLb.Testing.Objects;
 
 namespace ClusterLb.Benchmarks.ControlPlane;
@@ -6,6 +7,17 @@ namespace ClusterLb.Benchmarks.ControlPlane;
 /// <summary>Services of one port with a number of ready backends each.</summary>
 internal static class SyntheticCluster
 {
+    /// <summary>Real maps, in memory, with room for half a million backends.</summary>
+    public static SharedLbMaps Maps() => SharedLbMaps.CreateInMemory(new LbMapCapacities
+    {
+        Services = 1 << 20,
+        Backends = 1 << 20,
+        Frontends = 1 << 18,
+        Serving = 1 << 20,
+        ServicePorts = 1 << 18,
+        ServiceNames = 1 << 18,
+    });
+
     public static void Fill(ClusterStateStore store, int services, int backends)
     {
         store.SetNetwork(new NetworkInputs());

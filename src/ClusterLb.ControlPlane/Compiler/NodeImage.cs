@@ -37,10 +37,20 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
         NodeFlags flags = (inputs.MasqueradeAll ? NodeFlags.MasqueradeAll : NodeFlags.None)
             | (inputs.EchoReply ? NodeFlags.EchoReply : NodeFlags.None)
             | (inputs.LocalhostNodePorts ? NodeFlags.LocalhostNodePorts : NodeFlags.None)
-            | (podRanges.IsEmpty ? NodeFlags.NoLocalDetection : NodeFlags.None); // kube-proxy: without a CIDR there is no detector
+            | DetectionFlags(podRanges);
 
         return new NodeImage(networks, inputs.Timeouts with { PrimaryIpv4 = primary4, PrimaryIpv6 = primary6, Flags = flags });
     }
+
+    /// <summary>As in kube-proxy, a family without a pod range has no detector.</summary>
+    private static NodeFlags DetectionFlags(ImmutableArray<IpPrefix> podRanges) =>
+        (podRanges.Any(r => r.Address.IsIpv4), podRanges.Any(r => !r.Address.IsIpv4)) switch
+        {
+            (true, true) => NodeFlags.None,
+            (true, false) => NodeFlags.NoIpv6Detection,
+            (false, true) => NodeFlags.NoIpv4Detection,
+            _ => NodeFlags.NoLocalDetection,
+        };
 
     /// <summary>Configured, else the Node object's first that the node really has, else the node's first of the family.</summary>
     private static IpAddr Primary(IpAddr? configured, NetworkInputs inputs, LocalNode? node, bool isIpv4)

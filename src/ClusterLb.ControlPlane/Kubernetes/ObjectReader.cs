@@ -15,7 +15,8 @@ public sealed class ObjectReader
     /// <summary>v1 Node.</summary>
     public const string NodeKind = "Node";
 
-    private const int MaxNameLength = 253; // bytes of a DNS subdomain
+    private const int MaxNameLength = 253; // a DNS subdomain
+    private const int MaxLabelLength = 63; // a DNS label: namespaces, services
 
     private readonly StringPool _pool = new();
 
@@ -68,7 +69,8 @@ public sealed class ObjectReader
         JsonElement metadata = item.Field("metadata");
         string name = Text(metadata, "name");
         string space = kind == NodeKind ? "" : metadata.TryText("namespace", out string? given) && given.Length > 0 ? given : "default";
-        if (name.Length is 0 or > MaxNameLength || space.Length > MaxNameLength || name.Contains('/', StringComparison.Ordinal))
+        int maxLength = kind == ServiceKind ? MaxLabelLength : MaxNameLength;
+        if (name.Length == 0 || name.Length > maxLength || space.Length > MaxLabelLength || name.Contains('/', StringComparison.Ordinal))
         {
             string found = metadata.TryField("name", out JsonElement field) ? field.Shown() : "missing";
             problems.Add(new ObjectProblem(origin, kind, new ObjectName(space, "?"), "metadata.name", $"{found}; the object is skipped"));

@@ -41,6 +41,12 @@ public enum NodeFlags : uint
 
     /// <summary>Node ports answer on 127.0.0.1.</summary>
     LocalhostNodePorts = 16,
+
+    /// <summary>As <see cref="NoLocalDetection"/>, for IPv4 alone: no pod range of it is known.</summary>
+    NoIpv4Detection = 32,
+
+    /// <summary>As <see cref="NoLocalDetection"/>, for IPv6 alone: no pod range of it is known.</summary>
+    NoIpv6Detection = 64,
 }
 
 /// <summary>The one value of the node map (key 0): what the dataplane must know of its node. Times in seconds.</summary>

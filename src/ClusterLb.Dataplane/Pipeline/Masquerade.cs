@@ -16,10 +16,17 @@ internal static class Masquerade
         if (!frontend.IsExternal) // R22
         {
             return (node & NodeFlags.MasqueradeAll) != NodeFlags.None
-                || ((node & NodeFlags.NoLocalDetection) == NodeFlags.None && !sender.IsPod);
+                || (DetectsPods(node, source.IsIpv4) && !sender.IsPod);
         }
 
         // R23: always under policy Cluster. R20 under Local: only this node, which reaches backends of other nodes then.
         return !frontend.IsExternalLocal || (sender.IsThisNode && !sender.IsPod);
+    }
+
+    /// <summary>Each family has its detector, or none: with pod ranges of IPv4 only, nobody is masqueraded in IPv6.</summary>
+    private static bool DetectsPods(NodeFlags node, bool isIpv4)
+    {
+        NodeFlags off = NodeFlags.NoLocalDetection | (isIpv4 ? NodeFlags.NoIpv4Detection : NodeFlags.NoIpv6Detection);
+        return (node & off) == NodeFlags.None;
     }
 }
