@@ -179,7 +179,7 @@ public sealed class ReconcileLoopTests
             BackendKey[] local = [.. all.Where(_ => random.Next(3) == 0)];
             bool twoScopes = random.Next(2) == 0;
             bool affinity = random.Next(2) == 0;
-            ServiceFlags flags = ServiceFlags.ExternalIp | (twoScopes ? ServiceFlags.TwoScopes : 0) | (affinity ? ServiceFlags.Affinity : 0);
+            ServiceFlags flags = ServiceFlags.ExternalIp | (twoScopes ? ServiceFlags.TwoScopes : ServiceFlags.None) | (affinity ? ServiceFlags.Affinity : ServiceFlags.None);
             reconciler.Sync(new ServiceImage(
                 service,
                 [new ServicePortImage(key, [.. all.Select(b => new BackendImage(b, BackendState.Active))],
