@@ -54,6 +54,7 @@ public sealed partial class DataplaneSupervisor
 
         if (Interlocked.CompareExchange(ref _link, null, link) == link)
         {
+            Interlocked.Increment(ref _restarts); // before the next one can be seen to serve
             string end = ProcessInterop.Reap(link.Process) ?? "an unknown status";
             link.Dispose();
             _problem = $"Dataplane {_pid} ended with {end}.";
@@ -83,7 +84,6 @@ public sealed partial class DataplaneSupervisor
                 if (_wanted && _link is null)
                 {
                     await StartAsync(old: null, _ending.Token);
-                    Interlocked.Increment(ref _restarts);
                 }
 
                 return;

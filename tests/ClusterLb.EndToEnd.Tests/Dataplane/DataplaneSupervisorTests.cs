@@ -128,6 +128,18 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     }
 
     [LabFact]
+    public async Task Asked_to_terminate_it_ends_in_order()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int pid = (await ServingAsync()).Pid;
+
+        using Process terminate = Process.Start("kill", $"-TERM {pid}");
+
+        await Eventually.IsAsync("another one serves", () => _supervisor.Health is { Serving: true } health && health.Pid != pid);
+        Assert.Contains($"Dataplane {pid} ended with exit status 0.", _log.ToString(), StringComparison.Ordinal);
+    }
+
+    [LabFact]
     public async Task A_flush_reaches_the_tables()
     {
         await _supervisor.EnsureRunningAsync();
