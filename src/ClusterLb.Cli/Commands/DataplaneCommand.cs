@@ -6,13 +6,30 @@ namespace ClusterLb.Cli.Commands;
 /// <summary><c>clusterlb dataplane</c>: the process without rights, started by the agent and by nobody else.</summary>
 internal static class DataplaneCommand
 {
+    private const string Verb = "dataplane";
+    private const string ControlFd = "--control-fd";
+    private const string LeaseFd = "--lease-fd";
+
+    /// <summary>For help and for mistakes; what the agent starts is seen by <see cref="IsStart"/> before.</summary>
     public static Command Create()
     {
-        var controlFd = new Option<int>("--control-fd") { Description = "Inherited control socket", Required = true };
-        var leaseFd = new Option<int>("--lease-fd") { Description = "Inherited lease on dataplane.lock", Required = true };
-        var command = new Command("dataplane", "Carry packets (internal: started by the agent)") { controlFd, leaseFd };
+        var controlFd = new Option<int>(ControlFd) { Description = "Inherited control socket", Required = true };
+        var leaseFd = new Option<int>(LeaseFd) { Description = "Inherited lease on dataplane.lock", Required = true };
+        var command = new Command(Verb, "Carry packets (internal: started by the agent)") { controlFd, leaseFd };
         command.Hidden = true;
-        command.SetAction(parsed => DataplaneProcess.Run(parsed.GetRequiredValue(controlFd), parsed.GetRequiredValue(leaseFd)));
+        command.SetAction(parsed => Run(parsed.GetRequiredValue(controlFd), parsed.GetRequiredValue(leaseFd)));
         return command;
     }
+
+    /// <summary>True for the words that the agent starts its child with.</summary>
+    public static bool IsStart(string[] args, out int controlFd, out int leaseFd)
+    {
+        controlFd = leaseFd = -1;
+        return args is [Verb, ControlFd, var control, LeaseFd, var lease]
+            && int.TryParse(control, out controlFd) && int.TryParse(lease, out leaseFd);
+    }
+
+    /// <summary>Carries packets until told to stop.</summary>
+    /// <returns>The exit status.</returns>
+    public static int Run(int controlFd, int leaseFd) => DataplaneProcess.Run(controlFd, leaseFd);
 }
