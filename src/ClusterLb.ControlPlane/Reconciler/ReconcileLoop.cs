@@ -9,6 +9,9 @@ public sealed class ReconcileLoop : IDisposable
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
+    /// <summary>A resync of 100,000 services takes seconds: it comes later then, so that it never takes more than 1 % of a processor.</summary>
+    private const int ResyncShare = 100;
+
     private readonly ClusterStateStore _store;
     private readonly MapReconciler _reconciler;
     private readonly ReconcileOptions _options;
@@ -20,6 +23,7 @@ public sealed class ReconcileLoop : IDisposable
     private bool _resyncDue = true;
     private int _resyncRequested;
     private long _lastResync;
+    private TimeSpan _resyncDuration;
 
     /// <summary>Adopts what the maps hold; nothing is written before the first sync.</summary>
     public ReconcileLoop(ClusterStateStore store, LbMaps maps, ReconcileOptions? options = null, TimeProvider? time = null)
@@ -121,7 +125,8 @@ public sealed class ReconcileLoop : IDisposable
         TimeSpan left = Timeout.InfiniteTimeSpan; // before the first complete list there is nothing to compare with
         if (_status.IsSynced)
         {
-            TimeSpan untilResync = _options.SyncPeriod - _time.GetElapsedTime(_lastResync);
+            TimeSpan period = TimeSpan.FromTicks(Math.Max(_options.SyncPeriod.Ticks, _resyncDuration.Ticks * ResyncShare));
+            TimeSpan untilResync = period - _time.GetElapsedTime(_lastResync);
             left = untilResync > TimeSpan.Zero ? untilResync : TimeSpan.Zero;
         }
 
@@ -189,6 +194,7 @@ public sealed class ReconcileLoop : IDisposable
     /// <returns>True if the maps hold a complete list.</returns>
     private bool WriteChanges()
     {
+        long start = _time.GetTimestamp();
         StateChanges changes = _store.TakeChanges();
         if (changes.Network is { } network && (changes.NetworkChanged || _resyncDue))
         {
@@ -228,6 +234,7 @@ public sealed class ReconcileLoop : IDisposable
             _reconciler.RemoveUnconfirmed();
             _reconciler.MarkSynced();
             _lastResync = _time.GetTimestamp();
+            _resyncDuration = _time.GetElapsedTime(start, _lastResync);
         }
 
         _resyncDue = false;

@@ -6,7 +6,7 @@ public sealed record ReconcileOptions
     /// <summary>At least so long between two syncs; the first change after a pause is written at once. Default: 1 s.</summary>
     public TimeSpan MinSyncPeriod { get; init; } = TimeSpan.FromSeconds(1);
 
-    /// <summary>How often all services are compared with the maps, changed or not. Default: 30 s.</summary>
+    /// <summary>How often all services are compared with the maps, changed or not; later if one comparison takes longer than a hundredth of it. Default: 30 s.</summary>
     public TimeSpan SyncPeriod { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
