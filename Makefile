@@ -9,12 +9,11 @@ PROGRAM := artifacts/clusterlb
 SOURCES := $(shell find src -name '*.cs' -not -path '*/obj/*' -o -name '*.csproj' -not -path '*/obj/*') \
            Directory.Build.props Directory.Packages.props global.json
 
-# The .NET SDK that eng/setup.sh found or installed; processes of a build end with it.
+# The .NET SDK that eng/setup.sh found or installed.
 export PATH := $(HOME)/.dotnet:$(PATH)
 export DOTNET_CLI_TELEMETRY_OPTOUT := 1
 export DOTNET_NOLOGO := 1
 export DOTNET_SYSTEM_GLOBALIZATION_INVARIANT := 1
-export MSBUILDDISABLENODEREUSE := 1
 
 .PHONY: help setup build demo test soak bench lint format clean
 
@@ -27,7 +26,7 @@ setup: ## install what is missing: Debian packages, the .NET SDK of global.json
 build: setup $(PROGRAM) ## artifacts/clusterlb: one self-contained program
 
 $(PROGRAM): $(SOURCES)
-	dotnet publish src/ClusterLb.Cli -c Release -r linux-x64 --self-contained -o artifacts -v quiet -nologo
+	dotnet publish -nodeReuse:false src/ClusterLb.Cli -c Release -r linux-x64 --self-contained -o artifacts -v quiet -nologo
 	@ls -lh $(PROGRAM)
 
 demo: build ## the main job, in an embedded lab cluster (network namespaces; needs root, no Kubernetes)
@@ -43,7 +42,7 @@ bench: build ## the benchmarks, into bench/results
 	eng/bench.sh
 
 lint: setup ## warnings are errors, analyzers, formatting
-	dotnet build ClusterLb.sln -c Release -v quiet -nologo
+	dotnet build -nodeReuse:false ClusterLb.sln -c Release -v quiet -nologo
 	dotnet format ClusterLb.sln --verify-no-changes --no-restore
 
 format: setup ## let the formatter mend what `make lint` complains about

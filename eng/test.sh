@@ -8,7 +8,7 @@ results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 status=0
 
-dotnet build ClusterLb.sln -c Release -v quiet -nologo
+dotnet build -nodeReuse:false ClusterLb.sln -c Release -v quiet -nologo
 for project in tests/ClusterLb.Tests tests/ClusterLb.EndToEnd.Tests; do
   echo "== $project"
   dotnet test "$project" -c Release --no-build --nologo --results-directory "$results" \
