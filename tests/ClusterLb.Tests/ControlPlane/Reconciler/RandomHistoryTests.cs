@@ -108,6 +108,31 @@ public sealed class RandomHistoryTests
         Assert.Equal(writes, maps.Writes);
     }
 
+    [Fact]
+    public void The_shared_maps_end_like_their_simple_twin()
+    {
+        const int Seed = 41;
+        var cluster = new RandomCluster(Seed);
+        using SharedLbMaps maps = SharedLbMaps.CreateInMemory(LbMapCapacities.Small);
+        var store = new ClusterStateStore(NodeName);
+        store.SourceComplete();
+        using (var loop = new ReconcileLoop(store, maps))
+        {
+            for (int step = 0; step < 300; step++)
+            {
+                cluster.Change(store);
+                loop.SyncNow();
+                Assert.Empty(MapReader.Faults(maps));
+            }
+        }
+
+        using var next = new ReconcileLoop(cluster.Fill(new ClusterStateStore(NodeName)), maps);
+        next.SyncNow();
+        string want = DumpFromNothing(cluster);
+        string got = MapDump.Of(maps);
+        Assert.True(want == got, $"seed {Seed}: want\n{want}\ngot\n{got}");
+    }
+
     private static string DumpFromNothing(RandomCluster cluster)
     {
         using var maps = new DictionaryLbMaps();
