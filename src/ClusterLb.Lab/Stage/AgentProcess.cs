@@ -109,18 +109,22 @@ public sealed class AgentProcess
     {
         Directory.CreateDirectory(Folder);
         File.WriteAllText(ConfigFile,
-            $"""
+            $$"""
             apiVersion: kubeproxy.config.k8s.io/v1alpha1
             kind: KubeProxyConfiguration
-            hostnameOverride: {Node.Name}
-            clusterCIDR: "{LabTopology.PodCidr4},{LabTopology.PodCidr6}"
+            hostnameOverride: {{Node.Name}}
+            clusterCIDR: "{{LabTopology.PodCidr4}},{{LabTopology.PodCidr6}}"
             detectLocalMode: ClusterCIDR
             ---
             apiVersion: clusterlb.io/v1alpha1
             kind: ClusterLbConfiguration
-            serviceCIDRs: ["{LabTopology.ServiceCidr4}", "{LabTopology.ServiceCidr6}"]
+            serviceCIDRs: ["{{LabTopology.ServiceCidr4}}", "{{LabTopology.ServiceCidr6}}"]
             tun:
-              mtu: {mtu}
+              mtu: {{mtu}}
+              queues: 2
+            # Two nodes and some tests share this machine's memory.
+            maps: {services: 4096, backends: 4096, frontends: 4096, serving: 4096, eligible: 1024, servicePorts: 1024, networks: 256}
+            conntrack: {ipv4: 65536, ipv6: 65536}
 
             """);
     }

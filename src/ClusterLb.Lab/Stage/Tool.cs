@@ -8,10 +8,13 @@ public static class Tool
     /// <summary>Programs of the system that the lab cannot do without.</summary>
     public static IReadOnlyList<string> Needed { get; } = ["ip", "nft", "nsenter", "setsid", "setpriv"];
 
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(1);
+
     /// <summary>Runs a program and returns its exit status and its output, whatever the status is.</summary>
     /// <param name="program">A name to find in PATH, or a path.</param>
     /// <param name="arguments">One item per argument; no shell looks at them.</param>
     /// <param name="input">Text for its standard input; nothing if null.</param>
+    /// <exception cref="LabException">It is missing, or did not end within a minute and was killed.</exception>
     public static ToolResult Try(string program, IReadOnlyList<string> arguments, string? input = null)
     {
         var start = new ProcessStartInfo(program)
@@ -39,7 +42,12 @@ public static class Tool
             // It ended without reading; its exit status and its words say why.
         }
 
-        process.WaitForExit();
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill();
+            throw new LabException($"'{program} {string.Join(' ', arguments)}' did not end within {Patience.TotalSeconds} s.");
+        }
+
         return new ToolResult(process.ExitCode, output.GetAwaiter().GetResult(), errors.GetAwaiter().GetResult());
     }
 
