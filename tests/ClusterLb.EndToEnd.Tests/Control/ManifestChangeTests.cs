@@ -6,16 +6,20 @@ namespace ClusterLb.EndToEnd.Tests.Control;
 
 /// <summary>Services and endpoints change while traffic runs.</summary>
 [Collection(ChangingLabCollection.Name)]
-public sealed class ManifestChangeTests(ChangingLabFixture fixture) : IDisposable
+public sealed class ManifestChangeTests(ChangingLabFixture fixture) : IAsyncLifetime
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private LabService Web => fixture.Topology.Service("web");
 
-    public void Dispose()
+    public Task InitializeAsync() => Task.CompletedTask;
+
+    public async Task DisposeAsync()
     {
         fixture.Lab.Manifests.DeleteFile("broken.yaml");
         fixture.Lab.Manifests.Apply(Web);
+        await Eventually.IsAsync("all is as before", () => FailsWithAsync(""));
+        await Eventually.IsAsync("all is as before", () => AnswersAreFromAsync("web-1", "web-2", "web-3", "web-4"));
     }
 
     [LabFact]
@@ -100,7 +104,7 @@ public sealed class ManifestChangeTests(ChangingLabFixture fixture) : IDisposabl
         fixture.Lab.Manifests.WriteFile("broken.yaml", "apiVersion: v1\nkind: Service\nmetadata: [not, a, mapping\n");
         await Eventually.IsAsync("the agent names the file", () => fixture.Lab.Agent("node-a").LogTail(200).Contains("broken.yaml", StringComparison.Ordinal));
 
-        Assert.True(await FailsWithAsync(""));
+        Assert.True(await AnswersAreFromAsync("web-1", "web-2", "web-3", "web-4"));
 
         // A file that was good and is broken now: what it said before is still served.
         fixture.Lab.Manifests.WriteFile("service-web.yaml", "kind: Service\nspec: {ports: [\n");

@@ -11,7 +11,7 @@ public sealed class RefusedStartTests(BareLabFixture fixture)
     public void A_taken_device_name()
     {
         AgentProcess agent = fixture.Lab.Agent("node-a");
-        fixture.Exec("node-a", "ip", "link", "add", "clb0", "type", "dummy");
+        fixture.Exec("node-a", "ip", "link", "add", "clb0", "type", "veth", "peer", "name", "other");
         try
         {
             AssertRefused(agent, "clb0", ["agent", "--config", agent.ConfigFile, "--manifests", fixture.Lab.Manifests.Path]);
