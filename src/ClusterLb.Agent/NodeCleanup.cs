@@ -41,15 +41,23 @@ public static class NodeCleanup
                     "(nsenter --net=…); or, if that namespace is gone, delete the directory.");
             }
 
-            // Steering first: without it nothing comes to the dataplane, and clients see routes, not silence.
-            if (steering.Remove())
+            // Routes first: without them nothing more comes to the dataplane, and clients see routes, not silence.
+            bool steered = steering.RemoveRouting();
+            if (steered)
             {
-                say("Removed nft table, routing rules, routes and TUN device; restored kernel settings.");
+                say("Removed nft table, routing rules and routes; restored kernel settings.");
             }
 
             if (await DataplaneSupervisor.StopOrphanAsync(stateDirectory, log))
             {
                 say("Stopped the dataplane.");
+            }
+
+            if (steered)
+            {
+                steering.RemoveDevice();
+                steering.Forget();
+                say("Removed the TUN device.");
             }
 
             say(StateDirectory.Remove(stateDirectory)

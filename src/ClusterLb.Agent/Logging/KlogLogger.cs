@@ -8,7 +8,7 @@ namespace ClusterLb.Agent.Logging;
 /// <summary>One category of a <see cref="KlogProvider"/>.</summary>
 /// <remarks>
 /// A message template is what happened, then the names of its values: <c>"Steering repaired {Changes}"</c> is written as
-/// <c>"Steering repaired" changes=3</c>. Values in the middle of a sentence stay there, and follow by name too.
+/// <c>"Steering repaired" changes=3</c>. A sentence with values in its middle is written as the sentence it is.
 /// </remarks>
 internal sealed class KlogLogger(KlogProvider provider, string category) : ILogger
 {
@@ -29,10 +29,11 @@ internal sealed class KlogLogger(KlogProvider provider, string category) : ILogg
         var line = new StringBuilder();
         IReadOnlyList<KeyValuePair<string, object?>> values = state as IReadOnlyList<KeyValuePair<string, object?>> ?? [];
         string? template = values.FirstOrDefault(value => value.Key == TemplateKey).Value as string;
-        Quote(line, Stem(template) ?? formatter(state, exception));
+        string? stem = Stem(template);
+        Quote(line, string.IsNullOrEmpty(stem) ? formatter(state, exception) : stem);
         foreach ((string key, object? value) in values)
         {
-            if (key != TemplateKey)
+            if (key != TemplateKey && !string.IsNullOrEmpty(stem))
             {
                 line.Append(' ').Append(char.ToLowerInvariant(key[0])).Append(key, 1, key.Length - 1).Append('=');
                 Append(line, value);

@@ -8,15 +8,30 @@ public sealed partial class NodeSteering
     public bool IsElsewhere => _file.IsElsewhere();
 
     /// <summary>Leaves the node as it was found: nft, rules, routes, settings, device. What is not there is no error.</summary>
-    /// <remarks>Goes by steering.json. Without one, nothing tells what is ours except a device that carries our name.</remarks>
+    /// <remarks>Goes by steering.json: without one nothing tells what is ours, and nothing is removed.</remarks>
     /// <returns>False if there was nothing to remove.</returns>
     /// <exception cref="SteeringException">Something could not be removed; the rest was, and the record stays for another try.</exception>
     public bool Remove()
     {
+        if (!RemoveRouting())
+        {
+            return false;
+        }
+
+        RemoveDevice();
+        Forget();
+        return true;
+    }
+
+    /// <summary>The first part of <see cref="Remove"/>: all but the device, which a dataplane may still serve.</summary>
+    /// <returns>False if there was nothing to remove.</returns>
+    /// <exception cref="SteeringException">Something could not be removed; the rest was, and the record stays for another try.</exception>
+    internal bool RemoveRouting()
+    {
         _record ??= _file.Load();
         if (_record is null)
         {
-            _file.Delete(); // a record of another boot or namespace
+            _file.Delete(); // a record of another boot
             return false;
         }
 
@@ -34,15 +49,27 @@ public sealed partial class NodeSteering
 
         Attempt(failures, RestoreReservedPorts);
         Attempt(failures, RestoreSysctls);
-        Attempt(failures, RemoveDevice);
-        if (failures.Count > 0)
-        {
-            throw new SteeringException($"Not everything could be removed: {string.Join(" ", failures)} Run `clusterlb cleanup` again.");
-        }
+        return failures.Count == 0
+            ? true
+            : throw new SteeringException($"Not everything could be removed: {string.Join(" ", failures)} Run `clusterlb cleanup` again.");
+    }
 
+    /// <summary>The second part of <see cref="Remove"/>.</summary>
+    /// <exception cref="SteeringException">It could not be removed.</exception>
+    internal void RemoveDevice()
+    {
+        // Between claim and creation a stranger's device of that name may have come: ours has a name tag, or is a bare TUN device.
+        if (RoutingSnapshot.Device(Record.Device) is { Kind: "tun" } device && (device.Alias == Alias || device.Alias.Length == 0))
+        {
+            Tool.Run("ip", ["link", "del", Record.Device], tolerate: "Cannot find device");
+        }
+    }
+
+    /// <summary>The last part of <see cref="Remove"/>: all is as it was found.</summary>
+    internal void Forget()
+    {
         _file.Delete();
         _record = null;
-        return true;
     }
 
     private void Attempt(List<string> failures, Action step)
@@ -130,15 +157,6 @@ public sealed partial class NodeSteering
             {
                 Sysctls.Write(name, value);
             }
-        }
-    }
-
-    private void RemoveDevice()
-    {
-        // Between claim and creation a stranger's device of that name may have come: ours has a name tag, or is a bare TUN device.
-        if (RoutingSnapshot.Device(Record.Device) is { Kind: "tun" } device && (device.Alias == Alias || device.Alias.Length == 0))
-        {
-            Tool.Run("ip", ["link", "del", Record.Device], tolerate: "Cannot find device");
         }
     }
 }

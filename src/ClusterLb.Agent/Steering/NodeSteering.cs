@@ -36,7 +36,13 @@ public sealed partial class NodeSteering
         if (_record is not null && (_record.Device != device || _record.Options != options with { Mtu = _record.Options.Mtu }))
         {
             _log.LogWarning("Steering is configured differently than it was installed: removing the old one first {Device}", _record.Device);
-            Remove();
+            RemoveRouting();
+            if (_record.Device != device)
+            {
+                RemoveDevice();
+            }
+
+            Forget();
         }
 
         CheckDevice(device);

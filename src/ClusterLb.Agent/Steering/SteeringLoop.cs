@@ -167,8 +167,14 @@ internal sealed class SteeringLoop : IDisposable
         if (changes > 0)
         {
             _metrics.CountSteeringChanges(changes);
-            string what = _applied is null ? "Steering installed" : "Steering repaired";
-            _log.LogInformation("{What}: {Changes} changes, {Destinations}", what, changes, string.Join(' ', Destinations(inputs)));
+            if (_applied is null)
+            {
+                _log.LogInformation("Steering installed {Changes} {Destinations}", changes, Destinations(inputs));
+            }
+            else
+            {
+                _log.LogInformation("Steering repaired {Changes} {Destinations}", changes, Destinations(inputs));
+            }
         }
 
         _applied = inputs;
@@ -179,7 +185,7 @@ internal sealed class SteeringLoop : IDisposable
             Mtu = inputs.Mtu,
             Ipv4Address = inputs.Ipv4?.Source?.ToString() ?? "",
             Ipv6Address = inputs.Ipv6?.Source?.ToString() ?? "",
-            Destinations = [.. Destinations(inputs)],
+            Destinations = Destinations(inputs),
             DestinationsGuessed = _options.ServiceCidrs.Count == 0,
             LastChange = changes > 0 ? DateTimeOffset.UtcNow : _status.LastChange,
         };
@@ -291,8 +297,8 @@ internal sealed class SteeringLoop : IDisposable
 
     private NodeNetwork Network => _network ?? throw new InvalidOperationException("ReadNetwork comes first.");
 
-    private static IEnumerable<string> Destinations(SteeringInputs inputs) =>
-        inputs.Families.SelectMany(family => family.Destinations).Select(prefix => prefix.ToString());
+    private static string[] Destinations(SteeringInputs inputs) =>
+        [.. inputs.Families.SelectMany(family => family.Destinations).Select(prefix => prefix.ToString())];
 
     // All else comes from the configuration, which does not change.
     private static bool Same(NetworkInputs a, NetworkInputs b) =>

@@ -58,7 +58,8 @@ public sealed class ReconcileLoop : IDisposable
             while (true)
             {
                 await WaitForWorkAsync(cancellation);
-                TimeSpan pause = _options.MinSyncPeriod;
+                // Before the first complete list nothing but the network is written: that must not delay the first sync.
+                TimeSpan pause = _status.IsSynced ? _options.MinSyncPeriod : TimeSpan.Zero;
                 if (!TrySync())
                 {
                     pause = RetryDelay;
