@@ -38,6 +38,11 @@ internal static class Preflight
         {
             yield return "There is nothing to serve from: give a directory of manifests (--manifests DIR, or manifests in ClusterLbConfiguration).";
         }
+        else if (!Directory.Exists(options.ManifestDirectory))
+        {
+            // One that vanishes later is followed until it is back; one that is not there now is a typing mistake.
+            yield return $"The directory of manifests '{options.ManifestDirectory}' does not exist.";
+        }
     }
 
     /// <summary>True if this process has an effective capability.</summary>
