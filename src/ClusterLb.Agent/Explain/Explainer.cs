@@ -28,8 +28,8 @@ public sealed class Explainer(LbMaps maps)
         return new Explanation
         {
             Protocol = Wording.ProtocolOf(tuple.Protocol),
-            Source = tuple.Source.WithPort(tuple.SourcePort),
-            Destination = tuple.Destination.WithPort(tuple.DestinationPort),
+            Source = Wording.EndOf(tuple.Source, tuple.SourcePort, tuple.Protocol),
+            Destination = Wording.EndOf(tuple.Destination, tuple.DestinationPort, tuple.Protocol),
             SourceKind = words.SourceKind,
             DestinationKind = words.DestinationKind,
             Verdict = Wording.VerdictOf(first.Verdict),

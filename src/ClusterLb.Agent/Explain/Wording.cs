@@ -30,6 +30,10 @@ internal sealed class Wording(LbMaps maps, FlowTuple tuple)
     /// <summary><c>10.96.0.10:80/TCP</c>.</summary>
     public static string AddressOf(IpAddr address, ushort port, IpProtocol protocol) => $"{address.WithPort(port)}/{ProtocolOf(protocol)}";
 
+    /// <summary>Address and port; of ICMP, which has no ports, the address alone.</summary>
+    public static string EndOf(IpAddr address, ushort port, IpProtocol protocol) =>
+        protocol is IpProtocol.Icmp or IpProtocol.IcmpV6 ? address.ToString() : address.WithPort(port);
+
     /// <summary>TCP, UDP, SCTP, ICMP, ICMPV6, ANY.</summary>
     public static string ProtocolOf(IpProtocol protocol) => protocol.ToString().ToUpperInvariant();
 
@@ -88,6 +92,7 @@ internal sealed class Wording(LbMaps maps, FlowTuple tuple)
         DropReason.NotInSourceRange => $"The source is outside of the loadBalancerSourceRanges of {NameOf(frontend)}.",
         DropReason.NotSynced => "The first complete sync is not done, so nobody knows yet whether there is such a service.",
         DropReason.NoMasqueradeAddress => "The packet must be masqueraded, but this node's address of its family is not known.",
+        DropReason.UnknownProtocol => "No service can have this protocol.",
         DropReason.NotRoutable => "Link-local and multicast addresses are never meant for a service.",
         _ => $"Refused by the dataplane: {reason}.",
     };

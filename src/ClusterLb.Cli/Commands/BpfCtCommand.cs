@@ -18,7 +18,7 @@ internal static class BpfCtCommand
         FlowView[] views = [.. flows.Select(FlowView.Of)];
         if (format == OutputFormat.Json)
         {
-            JsonOutput.WriteDocument(terminal.Out, views, OutputJson.Default.FlowViewArray);
+            JsonOutput.WriteDocument(terminal.Out, views, OutputJson.Readable.FlowViewArray);
             return;
         }
 
@@ -59,7 +59,7 @@ internal static class BpfCtCommand
             long count = await admin.FlushConntrackAsync(FlushRequest.Of(filter.Read(parsed)), cancel);
             if (common.Format(parsed) == OutputFormat.Json)
             {
-                JsonOutput.WriteDocument(terminal.Out, new FlushView(count), OutputJson.Default.FlushView);
+                JsonOutput.WriteDocument(terminal.Out, new FlushView(count), OutputJson.Readable.FlushView);
             }
             else
             {

@@ -46,7 +46,7 @@ internal static class BpfLbCommand
         IEnumerable<ServiceMapView> entries = ServiceMapView.All(maps, frontendsOnly);
         if (format == OutputFormat.Json)
         {
-            JsonOutput.WriteDocument(terminal.Out, [.. entries], OutputJson.Default.ServiceMapViewArray);
+            JsonOutput.WriteDocument(terminal.Out, [.. entries], OutputJson.Readable.ServiceMapViewArray);
             return;
         }
 
@@ -66,7 +66,7 @@ internal static class BpfLbCommand
                 pair.Key, Words.AddressOf(pair.Value), Words.StateOf(pair.Value.State)))];
         if (format == OutputFormat.Json)
         {
-            JsonOutput.WriteDocument(terminal.Out, entries, OutputJson.Default.BackendMapViewArray);
+            JsonOutput.WriteDocument(terminal.Out, entries, OutputJson.Readable.BackendMapViewArray);
             return;
         }
 
@@ -86,7 +86,7 @@ internal static class BpfLbCommand
                 pair.Key, Words.AddressOf(pair.Value.Address, pair.Value.Port, pair.Value.Protocol)))];
         if (format == OutputFormat.Json)
         {
-            JsonOutput.WriteDocument(terminal.Out, entries, OutputJson.Default.ReverseNatMapViewArray);
+            JsonOutput.WriteDocument(terminal.Out, entries, OutputJson.Readable.ReverseNatMapViewArray);
             return;
         }
 

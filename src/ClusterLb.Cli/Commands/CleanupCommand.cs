@@ -21,7 +21,7 @@ internal static class CleanupCommand
         await NodeCleanup.RunAsync(stateDir, Say, cancel);
         if (format == OutputFormat.Json)
         {
-            JsonOutput.WriteDocument(terminal.Out, new CleanupView(done), OutputJson.Default.CleanupView);
+            JsonOutput.WriteDocument(terminal.Out, new CleanupView(done), OutputJson.Readable.CleanupView);
         }
         else if (done.Count == 0)
         {

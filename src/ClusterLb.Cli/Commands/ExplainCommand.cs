@@ -52,7 +52,7 @@ internal static class ExplainCommand
             Explanation explanation = new Explainer(from.Maps).Explain(tuple) with { LiveFlow = from.LiveFlow(tuple) };
             if (common.Format(parsed) == OutputFormat.Json)
             {
-                JsonOutput.WriteDocument(terminal.Out, explanation, OutputJson.Default.Explanation);
+                JsonOutput.WriteDocument(terminal.Out, explanation, OutputJson.Readable.Explanation);
             }
             else
             {
@@ -69,7 +69,7 @@ internal static class ExplainCommand
         var report = new VectorReport { Cases = [.. files.SelectMany(VectorRunner.RunFile)] };
         if (format == OutputFormat.Json)
         {
-            JsonOutput.WriteDocument(terminal.Out, report, OutputJson.Default.VectorReport);
+            JsonOutput.WriteDocument(terminal.Out, report, OutputJson.Readable.VectorReport);
         }
         else
         {

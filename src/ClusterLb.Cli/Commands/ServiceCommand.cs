@@ -36,7 +36,7 @@ internal static class ServiceCommand
     {
         if (format == OutputFormat.Json)
         {
-            JsonOutput.WriteDocument(terminal.Out, [.. frontends], OutputJson.Default.FrontendViewArray);
+            JsonOutput.WriteDocument(terminal.Out, [.. frontends], OutputJson.Readable.FrontendViewArray);
             return;
         }
 

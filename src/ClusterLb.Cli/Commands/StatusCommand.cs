@@ -22,7 +22,7 @@ internal static class StatusCommand
             StatusView status = await ReadAsync(common.StateDir(parsed), terminal.Time, cancel);
             if (common.Format(parsed) == OutputFormat.Json)
             {
-                JsonOutput.WriteDocument(terminal.Out, status, OutputJson.Default.StatusView);
+                JsonOutput.WriteDocument(terminal.Out, status, OutputJson.Readable.StatusView);
             }
             else
             {

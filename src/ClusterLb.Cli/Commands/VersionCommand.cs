@@ -20,7 +20,7 @@ internal static class VersionCommand
             BuildFacts.Version, BuildFacts.Commit, Environment.Version.ToString(), RuntimeInformation.RuntimeIdentifier);
         if (format == OutputFormat.Json)
         {
-            JsonOutput.WriteDocument(terminal.Out, version, OutputJson.Default.VersionView);
+            JsonOutput.WriteDocument(terminal.Out, version, OutputJson.Readable.VersionView);
             return;
         }
 

@@ -45,9 +45,12 @@ internal static class ExplanationText
         Line(writer, "frontend", $"{frontend.Address}, {frontend.Type}{service} (id {frontend.Id})");
         string scope = frontend.Scope == "all" ? "the same for every source" : $"the {frontend.Scope} set, because of the source";
         Line(writer, "backends", $"{Count(frontend.Slots, "slot")}, {scope}");
-        Line(writer, "choice", frontend.AffinitySeconds is { } seconds
-            ? $"a client stays with its backend for {seconds} s after its last new connection; else at random"
-            : "at random, for every new connection");
+        if (frontend.Slots > 0)
+        {
+            Line(writer, "choice", frontend.AffinitySeconds is { } seconds
+                ? $"a client stays with its backend for {seconds} s after its last new connection; else at random"
+                : "at random, for every new connection");
+        }
     }
 
     private static void WriteBackends(Explanation e, TextWriter writer)

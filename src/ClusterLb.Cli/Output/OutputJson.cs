@@ -1,3 +1,5 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using ClusterLb.Agent.Explain;
 using ClusterLb.Agent.Explain.Vectors;
@@ -5,10 +7,6 @@ using ClusterLb.Agent.Explain.Vectors;
 namespace ClusterLb.Cli.Output;
 
 /// <summary>JSON code of everything that <c>-o json</c> prints as one document.</summary>
-[JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
-    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-    WriteIndented = true)]
 [JsonSerializable(typeof(BackendMapView[]))]
 [JsonSerializable(typeof(CleanupView))]
 [JsonSerializable(typeof(Explanation))]
@@ -20,4 +18,14 @@ namespace ClusterLb.Cli.Output;
 [JsonSerializable(typeof(StatusView))]
 [JsonSerializable(typeof(VectorReport))]
 [JsonSerializable(typeof(VersionView))]
-internal sealed partial class OutputJson : JsonSerializerContext;
+internal sealed partial class OutputJson : JsonSerializerContext
+{
+    /// <summary>Field names as in Kubernetes, no nulls, lines for people, and <c>-></c> as such: this JSON stands in no web page.</summary>
+    public static OutputJson Readable { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}
