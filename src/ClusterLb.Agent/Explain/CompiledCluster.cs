@@ -1,3 +1,4 @@
+using ClusterLb.Agent.Network;
 using ClusterLb.ControlPlane.Kubernetes;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
@@ -30,9 +31,9 @@ public sealed class CompiledCluster : IDisposable
     /// <remarks>Node addresses come from the Node object: whoever explains need not be on the node.</remarks>
     public static CompiledCluster Of(AgentOptions options)
     {
-        var cluster = new CompiledCluster(options.ManifestDirectory ?? "", options.NodeName, new LbMapCapacities());
+        var cluster = new CompiledCluster(options.ManifestDirectory ?? "", options.NodeName, options.Maps);
         cluster._source.Scan(cluster._store);
-        cluster._store.SetNetwork(NetworkOf(options, cluster._store.Node));
+        cluster._store.SetNetwork(new ClusterNetwork(options, cluster._store).Inputs(cluster._store.Node?.Addresses ?? []));
         cluster._loop.SyncNow();
         return cluster;
     }
@@ -56,22 +57,4 @@ public sealed class CompiledCluster : IDisposable
         _loop.Dispose();
         _maps.Dispose();
     }
-
-    private static NetworkInputs NetworkOf(AgentOptions options, LocalNode? node) => new()
-    {
-        ServiceRanges = [.. options.ServiceCidrs],
-        PodRanges = [.. options.ClusterCidrs],
-        Detection = options.DetectLocalMode switch
-        {
-            DetectLocalMode.ClusterCidr => LocalDetection.PodRanges,
-            DetectLocalMode.NodeCidr => LocalDetection.NodePodRanges,
-            _ => LocalDetection.None,
-        },
-        NodeAddresses = node?.Addresses ?? [],
-        NodePortRanges = [.. options.NodePortAddresses],
-        NodePortsOnPrimaryOnly = options.NodePortsOnPrimaryOnly,
-        LocalhostNodePorts = options.LocalhostNodePorts,
-        MasqueradeAll = options.MasqueradeAll,
-        Timeouts = options.Conntrack.ToTimeouts(),
-    };
 }

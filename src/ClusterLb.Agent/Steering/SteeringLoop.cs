@@ -25,7 +25,7 @@ internal sealed class SteeringLoop : IDisposable
     private readonly NodeSteering _steering;
     private readonly AgentMetrics _metrics;
     private readonly ILogger _log;
-    private readonly ServiceRangeGuess _guess = new();
+    private readonly ClusterNetwork _clusterNetwork;
     private readonly SemaphoreSlim _wake = new(0, 1);
     private readonly Lock _versionLock = new();
     private readonly bool _kernelHasIpv6 = Sysctls.KernelHasIpv6;
@@ -44,6 +44,7 @@ internal sealed class SteeringLoop : IDisposable
     {
         _options = options;
         _store = store;
+        _clusterNetwork = new ClusterNetwork(options, store);
         _steering = steering;
         _metrics = metrics;
         _log = log;
@@ -202,7 +203,7 @@ internal sealed class SteeringLoop : IDisposable
     private void TellControlPlane()
     {
         _node = _store.Node;
-        NetworkInputs inputs = ControlPlaneInputs();
+        NetworkInputs inputs = _clusterNetwork.Inputs(Network.NodeAddresses(_options.Tun.Name));
         if (_inputs is not null && Same(_inputs, inputs))
         {
             return;
@@ -217,48 +218,6 @@ internal sealed class SteeringLoop : IDisposable
             _store.SetNetwork(inputs);
             _version++;
         }
-    }
-
-    private NetworkInputs ControlPlaneInputs()
-    {
-        ImmutableArray<IpAddr> addresses = Network.NodeAddresses(_options.Tun.Name);
-        return new NetworkInputs
-        {
-            ServiceRanges = ServiceRanges(addresses),
-            PodRanges = [.. _options.ClusterCidrs],
-            Detection = _options.DetectLocalMode switch
-            {
-                DetectLocalMode.NodeCidr => LocalDetection.NodePodRanges,
-                DetectLocalMode.ClusterCidr when _options.ClusterCidrs.Count > 0 => LocalDetection.PodRanges,
-                _ => LocalDetection.None,
-            },
-            NodeAddresses = addresses,
-            NodePortRanges = [.. _options.NodePortAddresses],
-            NodePortsOnPrimaryOnly = _options.NodePortsOnPrimaryOnly,
-            LocalhostNodePorts = _options.LocalhostNodePorts,
-            MasqueradeAll = _options.MasqueradeAll,
-            EchoReply = true,
-            Timeouts = _options.Conntrack.ToTimeouts(),
-        };
-    }
-
-    private ImmutableArray<IpPrefix> ServiceRanges(ImmutableArray<IpAddr> nodeAddresses)
-    {
-        if (_options.ServiceCidrs.Count > 0)
-        {
-            return [.. _options.ServiceCidrs];
-        }
-
-        foreach (ObjectName name in _store.ServiceNames())
-        {
-            foreach (IpAddr address in _store.Get(name).Service?.ClusterIps ?? [])
-            {
-                _guess.Add(address);
-            }
-        }
-
-        IEnumerable<IpPrefix> podRanges = _options.DetectLocalMode == DetectLocalMode.NodeCidr ? _node?.PodRanges ?? [] : _options.ClusterCidrs;
-        return _guess.Ranges(nodeAddresses, podRanges);
     }
 
     private SteeringInputs Inputs()

@@ -42,6 +42,7 @@ internal sealed class AgentFlags
     {
         Description = "Detail of the log: 0 state, 2 life cycle, 4 every sync, 5 every object (CLUSTERLB_V)",
         HelpName = "LEVEL",
+        CustomParser = result => NumberText.Parse<int>(result),
     };
 
     /// <summary>Adds all of them.</summary>

@@ -13,8 +13,8 @@ internal static class DataplaneCommand
     /// <summary>For help and for mistakes; what the agent starts is seen by <see cref="IsStart"/> before.</summary>
     public static Command Create()
     {
-        var controlFd = new Option<int>(ControlFd) { Description = "Inherited control socket", Required = true };
-        var leaseFd = new Option<int>(LeaseFd) { Description = "Inherited lease on dataplane.lock", Required = true };
+        var controlFd = new Option<int>(ControlFd) { Description = "Inherited control socket", Required = true, CustomParser = NumberText.Parse<int> };
+        var leaseFd = new Option<int>(LeaseFd) { Description = "Inherited lease on dataplane.lock", Required = true, CustomParser = NumberText.Parse<int> };
         var command = new Command(Verb, "Carry packets (internal: started by the agent)") { controlFd, leaseFd };
         command.Hidden = true;
         command.SetAction(parsed => Run(parsed.GetRequiredValue(controlFd), parsed.GetRequiredValue(leaseFd)));

@@ -11,7 +11,13 @@ internal sealed class FlowFilterOptions
     private readonly Option<string?> _protocol = new("--protocol") { Description = "Only this protocol", HelpName = "tcp|udp|sctp|icmp" };
     private readonly Option<IpPrefix?> _client = Address("--client", "Only flows of this client");
     private readonly Option<IpPrefix?> _frontend = Address("--frontend", "Only flows to this address");
-    private readonly Option<ushort?> _port = new("--port") { Description = "Only flows to this port", HelpName = "PORT" };
+    private readonly Option<ushort?> _port = new("--port")
+    {
+        Description = "Only flows to this port",
+        HelpName = "PORT",
+        CustomParser = result => NumberText.Parse<ushort>(result),
+    };
+
     private readonly Option<IpPrefix?> _backend = Address("--backend", "Only flows that go to this backend");
 
     /// <summary>Adds the options, and Cilium's word for the one table there is.</summary>

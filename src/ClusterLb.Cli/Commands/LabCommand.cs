@@ -28,7 +28,7 @@ internal static class LabCommand
 
     private static Command Up()
     {
-        var mtu = new Option<int>("--mtu") { Description = "Bytes of IP packet on every link.", DefaultValueFactory = _ => 1500 };
+        var mtu = new Option<int>("--mtu") { Description = "Bytes of IP packet on every link.", DefaultValueFactory = _ => 1500, CustomParser = NumberText.Parse<int> };
         var noAgents = new Option<bool>("--no-agents") { Description = "Only the network and the pods, no ClusterLb." };
         var command = new Command("up", "Set the lab up and leave it running.") { NameOption, mtu, noAgents };
         command.SetAction((parsed, cancel) => GuardAsync(async () =>
@@ -114,8 +114,8 @@ internal static class LabCommand
     {
         var address = new Argument<string>("address") { Description = "ADDRESS:PORT or [ADDRESS]:PORT." };
         var protocol = new Option<ConnectProtocol>("--protocol") { Description = "Http, Tcp or Udp.", DefaultValueFactory = _ => ConnectProtocol.Http };
-        var count = new Option<int>("--count", "-n") { Description = "Connections.", DefaultValueFactory = _ => 1 };
-        var concurrency = new Option<int>("--concurrency", "-c") { Description = "At the same time.", DefaultValueFactory = _ => 8 };
+        var count = new Option<int>("--count", "-n") { Description = "Connections.", DefaultValueFactory = _ => 1, CustomParser = NumberText.Parse<int> };
+        var concurrency = new Option<int>("--concurrency", "-c") { Description = "At the same time.", DefaultValueFactory = _ => 8, CustomParser = NumberText.Parse<int> };
         var command = new Command("connect", "Dial echo servers and tell who answered.") { address, protocol, count, concurrency };
         command.SetAction((parsed, cancel) => GuardAsync(async () =>
         {

@@ -31,6 +31,9 @@ public sealed class CommandLineTests
     [InlineData("bpf lb list --frontends --revnat", "clusterlb bpf lb list: --frontends, --backends and --revnat exclude each other;")]
     [InlineData("dataplane --lease-fd 4", "clusterlb dataplane: Option '--control-fd' is required;")]
     [InlineData("monitor -t everything", "clusterlb monitor: Argument 'everything' not recognized.")]
+    [InlineData("agent --v banana", "clusterlb agent: 'banana' is not a number from 0 to 2147483647; see 'clusterlb agent --help'")]
+    [InlineData("bpf ct list --port 99999", "clusterlb bpf ct list: '99999' is not a number from 0 to 65535;")]
+    [InlineData("bpf ct flush --client web", "clusterlb bpf ct flush: 'web' is not an IP address;")]
     [InlineData("service get", "clusterlb service get: Required argument")]
     public async Task A_command_line_that_is_not_understood_is_one_line_and_status_2(string line, string says)
     {
