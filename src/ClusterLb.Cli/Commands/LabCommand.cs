@@ -136,8 +136,10 @@ internal static class LabCommand
 
     private static Command Demo()
     {
-        var command = new Command("demo", "Set a lab up, balance real connections, show who did it, take it down.");
-        command.SetAction((_, cancel) => GuardAsync(async () => await DemoRun.RunAsync(Console.WriteLine, cancel) ? 0 : 1));
+        var name = new Option<string>("--name") { Description = "The lab's name.", DefaultValueFactory = _ => DemoRun.DefaultName };
+        var command = new Command("demo", "Set a lab up, balance real connections, show who did it, take it down.") { name };
+        command.SetAction((parsed, cancel) => GuardAsync(async () =>
+            await DemoRun.RunAsync(parsed.GetValue(name)!, Console.WriteLine, cancel) ? 0 : 1));
         return command;
     }
 

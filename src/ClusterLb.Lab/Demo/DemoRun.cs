@@ -9,6 +9,9 @@ namespace ClusterLb.Lab.Demo;
 /// <summary>`clusterlb lab demo`: sets a lab up, shows the main job on real connections, and takes the lab down.</summary>
 public sealed class DemoRun
 {
+    /// <summary>The lab's name, unless told otherwise: not the one of `lab up`, which stays as it is.</summary>
+    public const string DefaultName = "clbdemo";
+
     private const int Connections = 1_000;
     private const int Concurrency = 8;
     private const string Client = "client-a";
@@ -31,14 +34,15 @@ public sealed class DemoRun
     private LabService Web => _lab.Topology.Service("web");
 
     /// <summary>Runs all of it.</summary>
+    /// <param name="name">The lab's name.</param>
     /// <param name="writeLine">Where it prints.</param>
     /// <param name="cancel">Ends it early; the lab is taken down all the same.</param>
     /// <returns>True if everything was as expected.</returns>
-    public static async Task<bool> RunAsync(Action<string> writeLine, CancellationToken cancel)
+    public static async Task<bool> RunAsync(string name, Action<string> writeLine, CancellationToken cancel)
     {
         long started = Stopwatch.GetTimestamp();
         var script = new DemoScript(writeLine);
-        var options = new LabOptions { Name = "clbdemo", EndsWithThisProcess = true };
+        var options = new LabOptions { Name = name, EndsWithThisProcess = true };
         script.Step("A cluster of two nodes in network namespaces of this machine");
         using (LabCluster lab = await LabCluster.UpAsync(options, script.Say, cancel))
         {
@@ -96,7 +100,7 @@ public sealed class DemoRun
         }
 
         _script.Expect(answered == 4 * Connections, $"all {4 * Connections:N0} connections were answered");
-        _script.Expect(spreads.TrueForAll(s => s.IsEven), "evenly: chi-square below what a fair choice exceeds once in 10,000 runs");
+        _script.Expect(spreads.TrueForAll(s => s.IsEven), "evenly: chi-square is below what a fair choice exceeds at most once in 10,000 runs");
         _script.Expect(kept == answered, "every backend saw the pod's own address and port");
     }
 

@@ -69,7 +69,10 @@ public abstract class ServiceTrafficTests(LabFixture fixture) : IDisposable
 
         Assert.True(report.Succeeded == 400, string.Join(", ", report.Failures));
         Assert.True(report.Spread(4).IsEven, $"{string.Join(", ", report.AnsweredBy)}: {report.Spread(4)}");
-        Assert.Equal(400, report.PortsKept);
+
+        // A client port that was just used towards the same backend through another service would clash; then, and only then,
+        // the node's address stands in. The kernel hands out ports at random, so this happens once in some thousand times.
+        Assert.InRange(report.PortsKept, 396, 400);
     }
 
     [LabTheory]
