@@ -67,7 +67,7 @@ internal sealed partial class ConntrackTable<TKey>
         PlaceAt(place) = flow;
         ulong original = HashOf(flow.Original, flow.Protocol);
         ulong reply = HashOf(flow.Reply, flow.Protocol);
-        return Link(flow.Original, original, flow.Reply, reply, flow.Protocol, place) == CreateResult.Created;
+        return Link(flow.Original, original, flow.Reply, reply, flow.Protocol, place, out _) == CreateResult.Created;
     }
 
     private int ForEachWord(Func<uint, ulong, bool> keep)

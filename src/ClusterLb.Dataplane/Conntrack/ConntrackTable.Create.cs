@@ -20,18 +20,30 @@ internal sealed partial class ConntrackTable<TKey>
             return CreateResult.ReplyTaken; // an answer that looks like the question could never be told from it
         }
 
-        // Expired flows still hold their tuples. They go before the locks are taken: removing one takes locks of its own.
-        RemoveExpired(original, protocol, originalHash, nowMs);
-        RemoveExpired(reply, protocol, replyHash, nowMs);
+        _index.Touch(replyHash);
         if (!TryTakePlace(nowMs, out place))
         {
             return CreateResult.Full;
         }
 
         generation = Fill(place, flow, original, reply);
-        LockBoth(originalHash, replyHash);
-        CreateResult result = Link(original, originalHash, reply, replyHash, protocol, place);
-        UnlockBoth(originalHash, replyHash);
+        CreateResult result;
+        bool heldByExpired;
+        do
+        {
+            LockBoth(originalHash, replyHash);
+            result = Link(original, originalHash, reply, replyHash, protocol, place, out Holder holder);
+            UnlockBoth(originalHash, replyHash);
+
+            // An expired flow still holds its tuples. It goes without our locks held: removing it takes locks of its own.
+            heldByExpired = holder.ExpiresMs <= nowMs;
+            if (heldByExpired)
+            {
+                Remove(holder.Place, holder.Generation, nowMs);
+            }
+        }
+        while (heldByExpired);
+
         if (result == CreateResult.Created)
         {
             Interlocked.Increment(ref _count);
@@ -48,18 +60,22 @@ internal sealed partial class ConntrackTable<TKey>
     public bool Remove(int place, uint generation) => Remove(place, generation, expiredAtMs: long.MaxValue);
 
     private CreateResult Link(
-        in TKey original, ulong originalHash, in TKey reply, ulong replyHash, IpProtocol protocol, int place)
+        in TKey original, ulong originalHash, in TKey reply, ulong replyHash, IpProtocol protocol, int place, out Holder holder)
     {
         // Under the locks of both tuples nobody else can link or unlink either of them.
-        if (TryFind(original, protocol, originalHash, out _, out _, out _))
+        if (TryFindLocked(original, protocol, originalHash, out int other))
         {
+            holder = HolderAt(other);
             return CreateResult.Exists;
         }
 
-        if (TryFind(reply, protocol, replyHash, out _, out _, out _))
+        if (TryFindLocked(reply, protocol, replyHash, out other))
         {
+            holder = HolderAt(other);
             return CreateResult.ReplyTaken;
         }
+
+        holder = new Holder(0, 0, long.MaxValue);
 
         // The reply first: the answer to the first packet that finds the flow must be translatable. Killed between the two,
         // we leave a flow that no packet of a client can find; the adopter drops it.
@@ -101,14 +117,6 @@ internal sealed partial class ConntrackTable<TKey>
         generation = generation == 0 ? 2 : generation;
         Volatile.Write(ref entry.Life, (ulong)generation << 32); // release: every field is visible before the even generation
         return generation;
-    }
-
-    private void RemoveExpired(in TKey key, IpProtocol protocol, ulong hash, long nowMs)
-    {
-        if (TryFind(key, protocol, hash, out FlowPlace<TKey> flow, out int place, out _) && flow.ExpiresMs <= nowMs)
-        {
-            Remove(place, Generation(flow.Life), nowMs);
-        }
     }
 
     /// <summary>Unlinks a flow and frees its place, if it is still the same flow and expires at or before the time given.</summary>
@@ -171,4 +179,13 @@ internal sealed partial class ConntrackTable<TKey>
             _index.Unlock(b);
         }
     }
+
+    private Holder HolderAt(int place)
+    {
+        ref FlowPlace<TKey> flow = ref PlaceAt(place);
+        return new Holder(place, Generation(Volatile.Read(ref flow.Life)), Volatile.Read(ref flow.ExpiresMs));
+    }
+
+    /// <summary>The flow that has a tuple already.</summary>
+    private readonly record struct Holder(int Place, uint Generation, long ExpiresMs);
 }

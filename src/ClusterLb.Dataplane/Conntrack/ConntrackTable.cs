@@ -10,6 +10,7 @@ namespace ClusterLb.Dataplane.Conntrack;
 /// Lookups take no lock. Creation and removal lock the first buckets of both tuples, in index order. docs/conntrack.md has
 /// the theory; the comments here say what each barrier orders.
 /// </remarks>
+[SkipLocalsInit]
 internal sealed partial class ConntrackTable<TKey>
     where TKey : unmanaged, IFlowKey<TKey>
 {
@@ -28,12 +29,13 @@ internal sealed partial class ConntrackTable<TKey>
         _file = file;
         _places = file.AddressOf(file.Spec.PlacesOffset);
         _index = new FlowIndex(file.AddressOf(MapFileSpec.IndexOffset), file.Spec.Buckets);
+        Capacity = (int)file.Spec.Capacity;
         _seed0 = file.Seed0;
         _seed1 = file.Seed1;
     }
 
     /// <summary>Flows that fit. Their places are numbered from 1.</summary>
-    public int Capacity => (int)_file.Spec.Capacity;
+    public int Capacity { get; }
 
     public MapFile File => _file;
 
@@ -59,33 +61,13 @@ internal sealed partial class ConntrackTable<TKey>
     }
 
     /// <summary>Finds the flow of a packet, by original or reply tuple. A flow that has expired is not found.</summary>
-    [SkipLocalsInit]
     public bool TryLookup(in FlowTuple tuple, long nowMs, out FlowHit hit)
     {
         TKey key = TKey.From(tuple);
-        if (TryFind(key, tuple.Protocol, HashOf(key, tuple.Protocol), out FlowPlace<TKey> flow, out int place, out bool isReply)
-            && nowMs < flow.ExpiresMs)
-        {
-            TKey other = isReply ? flow.Original : flow.Reply;
-            hit = new FlowHit
-            {
-                Translated = other.ToTuple(tuple.Protocol).Reverse,
-                IsReply = isReply,
-                State = (FlowState)(uint)flow.Life,
-                Flags = flow.Flags,
-                Queue = flow.Queue,
-                BackendId = flow.BackendId,
-                RevNatId = flow.RevNatId,
-                ServicePortId = flow.ServicePortId,
-                Revision = flow.Revision,
-                Place = place,
-                Generation = Generation(flow.Life),
-            };
-            return true;
-        }
-
-        hit = default;
-        return false;
+        ulong hash = HashOf(key, tuple.Protocol);
+        ulong tag = FlowIndex.Tag(hash);
+        return TryLookupIn(_index.FirstBucket(hash), tag, key, tuple.Protocol, nowMs, out hit)
+            || TryLookupIn(_index.SecondBucket(hash), tag, key, tuple.Protocol, nowMs, out hit);
     }
 
     /// <summary>Accounts one packet to a flow, and lets it live until <paramref name="expiresMs"/>.</summary>
@@ -131,59 +113,88 @@ internal sealed partial class ConntrackTable<TKey>
         return false;
     }
 
-    /// <summary>Copies the flow out whose original or reply tuple this is, expired ones too.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryFind(in TKey key, IpProtocol protocol, ulong hash, out FlowPlace<TKey> flow, out int place, out bool isReply)
+    private bool TryLookupIn(uint bucket, ulong tag, in TKey key, IpProtocol protocol, long nowMs, out FlowHit hit)
     {
-        ulong tag = FlowIndex.Tag(hash);
-        return TryFindIn(_index.FirstBucket(hash), tag, key, protocol, out flow, out place, out isReply)
-            || TryFindIn(_index.SecondBucket(hash), tag, key, protocol, out flow, out place, out isReply);
-    }
-
-    private bool TryFindIn(
-        uint bucket, ulong tag, in TKey key, IpProtocol protocol, out FlowPlace<TKey> flow, out int place, out bool isReply)
-    {
-        Unsafe.SkipInit(out flow);
-        for (int at = 0; at < FlowIndex.WordsPerBucket; at++)
+        for (uint matches = _index.MatchesOf(bucket, tag); matches != 0; matches &= matches - 1)
         {
-            ref ulong slot = ref _index.WordAt(bucket, at);
+            ref ulong slot = ref _index.WordAt(bucket, BitOperations.TrailingZeroCount(matches));
             ulong word = Volatile.Read(ref slot); // acquire: the place is read after the word that leads to it
-            if (!FlowIndex.HasTag(word, tag))
-            {
-                continue;
-            }
-
-            place = FlowIndex.Place(word);
-            isReply = FlowIndex.IsReply(word);
-            if ((uint)place <= (uint)Capacity && TryCopy(place, isReply, key, protocol, out flow)
+            if (IsPlace(word, tag) && TryRead(word, key, protocol, out hit, out long expiresMs)
                 && FlowIndex.WithoutLock(Volatile.Read(ref slot)) == FlowIndex.WithoutLock(word))
             {
-                return true;
+                return nowMs < expiresMs; // a tuple has one flow at most
             }
         }
 
-        place = -1;
-        isReply = false;
+        hit = default;
         return false;
     }
 
-    /// <summary>Copies a place if it holds this tuple, and held the same flow before and after the copy.</summary>
+    /// <summary>Reads a flow out if it has this tuple, and was the same flow before and after the reading.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryCopy(int place, bool isReply, in TKey key, IpProtocol protocol, out FlowPlace<TKey> copy)
+    private bool TryRead(ulong word, in TKey key, IpProtocol protocol, out FlowHit hit, out long expiresMs)
     {
-        ref FlowPlace<TKey> flow = ref PlaceAt(place);
-        uint generation = Generation(Volatile.Read(ref flow.Life)); // acquire: before the fields
-        copy = flow;
-        if (!IsLive(generation) || copy.Protocol != protocol || !(isReply ? copy.Reply : copy.Original).Matches(key))
+        bool isReply = FlowIndex.IsReply(word);
+        ref FlowPlace<TKey> flow = ref PlaceAt(FlowIndex.Place(word));
+        ulong life = Volatile.Read(ref flow.Life); // acquire: before the fields
+        expiresMs = flow.ExpiresMs;
+        if (!IsLive(Generation(life)) || flow.Protocol != protocol || !(isReply ? ref flow.Reply : ref flow.Original).Matches(key))
         {
+            hit = default;
             return false;
         }
 
+        hit = new FlowHit
+        {
+            Translated = (isReply ? ref flow.Original : ref flow.Reply).ToReverseTuple(protocol),
+            IsReply = isReply,
+            State = (FlowState)(uint)life,
+            Flags = flow.Flags,
+            Queue = flow.Queue,
+            BackendId = flow.BackendId,
+            RevNatId = flow.RevNatId,
+            ServicePortId = flow.ServicePortId,
+            Revision = flow.Revision,
+            Place = FlowIndex.Place(word),
+            Generation = Generation(life),
+        };
+
         // The fields before the second look at the generation: a place that was given to another flow meanwhile had an odd
-        // generation first, so that a copy of two flows cannot have the same even number at both ends.
+        // generation first, so that what was read of two flows cannot have the same even number at both ends.
         Volatile.ReadBarrier();
-        return Generation(Volatile.Read(ref flow.Life)) == generation;
+        return Generation(Volatile.Read(ref flow.Life)) == Generation(life);
     }
+
+    /// <summary>The place that holds this tuple, expired or not. Only under the lock of the tuple's first bucket, where no flow
+    /// of this tuple can come or go.</summary>
+    private bool TryFindLocked(in TKey key, IpProtocol protocol, ulong hash, out int place)
+    {
+        ulong tag = FlowIndex.Tag(hash);
+        return TryFindLockedIn(_index.FirstBucket(hash), tag, key, protocol, out place)
+            || TryFindLockedIn(_index.SecondBucket(hash), tag, key, protocol, out place);
+    }
+
+    private bool TryFindLockedIn(uint bucket, ulong tag, in TKey key, IpProtocol protocol, out int place)
+    {
+        for (uint matches = _index.MatchesOf(bucket, tag); matches != 0; matches &= matches - 1)
+        {
+            ulong word = Volatile.Read(ref _index.WordAt(bucket, BitOperations.TrailingZeroCount(matches)));
+            if (IsPlace(word, tag))
+            {
+                place = FlowIndex.Place(word);
+                ref FlowPlace<TKey> flow = ref PlaceAt(place);
+                if (flow.Protocol == protocol && (FlowIndex.IsReply(word) ? ref flow.Reply : ref flow.Original).Matches(key))
+                {
+                    return true;
+                }
+            }
+        }
+
+        place = 0;
+        return false;
+    }
+
+    private bool IsPlace(ulong word, ulong tag) => FlowIndex.HasTag(word, tag) && (uint)FlowIndex.Place(word) <= (uint)Capacity;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private ref FlowPlace<TKey> PlaceAt(int place) => ref Unsafe.As<byte, FlowPlace<TKey>>(

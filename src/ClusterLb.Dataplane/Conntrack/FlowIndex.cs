@@ -1,4 +1,6 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Dataplane.Conntrack;
@@ -44,7 +46,7 @@ internal readonly struct FlowIndex(nint address, uint buckets)
 
     public static bool IsEmpty(ulong word) => (word & TagAndPlace) == 0;
 
-    public static bool HasTag(ulong word, ulong tag) => (word & (TagMask << TagShift)) == tag && (uint)word != 0;
+    public static bool HasTag(ulong word, ulong tag) => (word & (TagMask << TagShift)) == tag && Place(word) != 0;
 
     public static int Place(ulong word) => (int)(uint)word;
 
@@ -55,6 +57,21 @@ internal readonly struct FlowIndex(nint address, uint buckets)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref ulong WordAt(uint bucket, int word) => ref Unsafe.As<byte, ulong>(
         ref MapFileInterop.Reference(address + ((nint)bucket * MapFileSpec.BucketSize) + (word * sizeof(ulong))));
+
+    /// <summary>Asks for both cache lines of a tuple at once, before a lock, which is a barrier, waits for one after the other.</summary>
+    public void Touch(ulong hash)
+    {
+        _ = Volatile.Read(ref WordAt(FirstBucket(hash), 0));
+        _ = Volatile.Read(ref WordAt(SecondBucket(hash), 0));
+    }
+
+    /// <summary>Which words of a bucket have a tag: bit n for word n. A hint: the caller reads the word again, by
+    /// <see cref="Volatile"/>, before it follows it. A word that is not there has nothing to order.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public uint MatchesOf(uint bucket, ulong tag) => Match(ref WordAt(bucket, 0), TagMask << TagShift, tag);
+
+    /// <summary>Which words of a bucket are free: bit n for word n. A hint, too.</summary>
+    private uint FreeIn(uint bucket) => Match(ref WordAt(bucket, 0), TagAndPlace, 0);
 
     /// <summary>Waits for whoever creates or removes a flow here: a few hundred nanoseconds of straight code.</summary>
     public void Lock(uint bucket)
@@ -81,17 +98,26 @@ internal readonly struct FlowIndex(nint address, uint buckets)
         uint second = SecondBucket(hash);
         while (true)
         {
-            int inFirst = CountUsed(first);
-            uint bucket = inFirst < PreferFirstBelow || inFirst <= CountUsed(second) ? first : second;
-            if (!TryFindFree(bucket, out int at))
+            uint bucket = first;
+            uint free = FreeIn(first);
+            if (BitOperations.PopCount(free) <= WordsPerBucket - PreferFirstBelow)
+            {
+                uint freeInSecond = FreeIn(second);
+                if (BitOperations.PopCount(freeInSecond) > BitOperations.PopCount(free))
+                {
+                    (bucket, free) = (second, freeInSecond);
+                }
+            }
+
+            if (free == 0)
             {
                 return false;
             }
 
             // Someone else may take the word, or its lock, between the look and the swap: look again.
-            ref ulong free = ref WordAt(bucket, at);
-            ulong seen = Volatile.Read(ref free);
-            if (IsEmpty(seen) && Interlocked.CompareExchange(ref free, word | (seen & LockBit), seen) == seen)
+            ref ulong slot = ref WordAt(bucket, BitOperations.TrailingZeroCount(free));
+            ulong seen = Volatile.Read(ref slot);
+            if (IsEmpty(seen) && Interlocked.CompareExchange(ref slot, word | (seen & LockBit), seen) == seen)
             {
                 return true;
             }
@@ -135,27 +161,31 @@ internal readonly struct FlowIndex(nint address, uint buckets)
         return false;
     }
 
-    private int CountUsed(uint bucket)
+    /// <summary>Bit n is set if word n equals <paramref name="value"/> in the bits of <paramref name="mask"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static uint Match(ref ulong words, ulong mask, ulong value)
     {
-        int used = 0;
-        for (int at = 0; at < WordsPerBucket; at++)
+        if (Vector256.IsHardwareAccelerated)
         {
-            used += IsEmpty(Volatile.Read(ref WordAt(bucket, at))) ? 0 : 1;
+            Vector256<ulong> masks = Vector256.Create(mask);
+            Vector256<ulong> values = Vector256.Create(value);
+            uint low = Vector256.Equals(Vector256.LoadUnsafe(ref words) & masks, values).ExtractMostSignificantBits();
+            uint high = Vector256.Equals(Vector256.LoadUnsafe(ref words, 4) & masks, values).ExtractMostSignificantBits();
+            return low | (high << 4);
         }
 
-        return used;
+        return MatchOneByOne(ref words, mask, value);
     }
 
-    private bool TryFindFree(uint bucket, out int at)
+    /// <summary>The same for processors without 256-bit vectors.</summary>
+    internal static uint MatchOneByOne(ref ulong words, ulong mask, ulong value)
     {
-        for (at = 0; at < WordsPerBucket; at++)
+        uint matches = 0;
+        for (int at = 0; at < WordsPerBucket; at++)
         {
-            if (IsEmpty(Volatile.Read(ref WordAt(bucket, at))))
-            {
-                return true;
-            }
+            matches |= (Unsafe.Add(ref words, at) & mask) == value ? 1u << at : 0;
         }
 
-        return false;
+        return matches;
     }
 }

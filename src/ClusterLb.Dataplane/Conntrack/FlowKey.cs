@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ClusterLb.Dataplane.Packets;
 
@@ -12,6 +13,9 @@ internal interface IFlowKey<TSelf>
 
     FlowTuple ToTuple(IpProtocol protocol);
 
+    /// <summary>Source and destination exchanged.</summary>
+    FlowTuple ToReverseTuple(IpProtocol protocol);
+
     bool Matches(in TSelf other);
 }
 
@@ -24,6 +28,7 @@ internal struct FlowKey4 : IFlowKey<FlowKey4>
     public ushort SourcePort;
     public ushort DestinationPort;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FlowKey4 From(in FlowTuple tuple) => new()
     {
         Source = NetworkOrder.Of(tuple.Source.Ipv4),
@@ -39,6 +44,15 @@ internal struct FlowKey4 : IFlowKey<FlowKey4>
         NetworkOrder.Of(DestinationPort),
         protocol);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly FlowTuple ToReverseTuple(IpProtocol protocol) => new(
+        IpAddr.FromIpv4(NetworkOrder.Of(Destination)),
+        IpAddr.FromIpv4(NetworkOrder.Of(Source)),
+        NetworkOrder.Of(DestinationPort),
+        NetworkOrder.Of(SourcePort),
+        protocol);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool Matches(in FlowKey4 other) =>
         Source == other.Source && Destination == other.Destination
         && SourcePort == other.SourcePort && DestinationPort == other.DestinationPort;
@@ -55,6 +69,7 @@ internal struct FlowKey6 : IFlowKey<FlowKey6>
     public ushort SourcePort;
     public ushort DestinationPort;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FlowKey6 From(in FlowTuple tuple) => new()
     {
         SourceHigh = NetworkOrder.Of(tuple.Source.High),
@@ -72,6 +87,15 @@ internal struct FlowKey6 : IFlowKey<FlowKey6>
         NetworkOrder.Of(DestinationPort),
         protocol);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly FlowTuple ToReverseTuple(IpProtocol protocol) => new(
+        IpAddr.FromIpv6(NetworkOrder.Of(DestinationHigh), NetworkOrder.Of(DestinationLow)),
+        IpAddr.FromIpv6(NetworkOrder.Of(SourceHigh), NetworkOrder.Of(SourceLow)),
+        NetworkOrder.Of(DestinationPort),
+        NetworkOrder.Of(SourcePort),
+        protocol);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool Matches(in FlowKey6 other) =>
         SourceLow == other.SourceLow && SourceHigh == other.SourceHigh
         && DestinationLow == other.DestinationLow && DestinationHigh == other.DestinationHigh

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
@@ -7,6 +8,7 @@ namespace ClusterLb.Dataplane.Pipeline;
 /// <summary>START READING HERE: what happens to a packet. <see cref="Decide"/> has one line per step.</summary>
 /// <remarks>One object per worker; not thread-safe. Maps and flow tables are shared by all workers. Time, randomness and
 /// packets are inputs: the same object runs in the daemon, in tests, in replay and in <c>explain</c>.</remarks>
+[SkipLocalsInit]
 public sealed partial class PacketPipeline
 {
     private readonly LbMaps _maps;
