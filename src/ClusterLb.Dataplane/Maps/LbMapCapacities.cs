@@ -1,7 +1,7 @@
 namespace ClusterLb.Dataplane.Maps;
 
 /// <summary>How many entries fit, fixed when a file is made; another number at the next start copies the entries to a new file.</summary>
-/// <remarks>All memory is allocated at once: some 90 MB with the defaults (docs/maps.md has the bytes per entry).</remarks>
+/// <remarks>All memory is allocated at once: some 100 MB with the defaults (docs/maps.md has the bytes per entry).</remarks>
 public sealed record LbMapCapacities
 {
     /// <summary>The least and the most that each number may be.</summary>
