@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace ClusterLb.Dataplane.Maps;
 
 /// <summary>Frontends by id: a file per family, one space of ids.</summary>
@@ -25,11 +23,9 @@ public sealed class ReverseNatMap : ILbMap<uint, ReverseNatEntry>, ISharedMap
     IEnumerable<MapFile> ISharedMap.Files => _map.Files;
 
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryLookup(in uint key, out ReverseNatEntry entry) => _map.TryLookup(key, out entry);
 
     /// <summary>As <see cref="TryLookup(in uint, out ReverseNatEntry)"/> for who knows the family: one file instead of two.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryLookup(uint key, bool isIpv4, out ReverseNatEntry entry) =>
         isIpv4 ? _map.TryLookupIpv4(key, out entry) : _map.TryLookupIpv6(key, out entry);
 

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-
 namespace ClusterLb.Dataplane.Maps;
 
 /// <summary>Frontends and their slots: a file per family, chosen by the key's address.</summary>
@@ -26,7 +24,6 @@ public sealed class ServiceMap : ILbMap<ServiceKey, ServiceEntry>, ISharedMap
     IEnumerable<MapFile> ISharedMap.Files => _ipv4.Files.Concat(_ipv6.Files);
 
     /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryLookup(in ServiceKey key, out ServiceEntry entry) =>
         key.Address.IsIpv4 ? _ipv4.TryLookup(key, out entry) : _ipv6.TryLookup(key, out entry);
 
