@@ -28,8 +28,9 @@ internal static class MapReaderProcess
 
     private static void Read(string directory, bool isWorker, bool isEasy, Tally tally, CancellationToken stop)
     {
-        (WorkerSlots slots, MapFile epoch) = MapStage.OpenWorkers(directory);
-        slots.TakeOver();
+        // A reader outside is no worker: were it to take over, the slots of the worker beside it would count no more.
+        (WorkerSlots Slots, MapFile Epoch)? worker = isWorker ? MapStage.OpenWorkers(directory) : null;
+        worker?.Slots.TakeOver();
         ulong[] newest = new ulong[Keys];
         ulong step = 0;
         while (!stop.IsCancellationRequested)
@@ -37,7 +38,7 @@ internal static class MapReaderProcess
             using HashMap<ulong, SelfCheckingValue> map = Open(directory, isWorker);
             while (!stop.IsCancellationRequested && !map.File.IsRetired)
             {
-                slots.GoOnline(0);
+                worker?.Slots.GoOnline(0);
                 for (int i = 0; i < BatchSize; i++)
                 {
                     ulong key = SelfCheckingValue.Mix(step++, 0, 1) % Keys;
@@ -52,7 +53,7 @@ internal static class MapReaderProcess
 
                 if (step % 1_024 == 0)
                 {
-                    slots.GoOffline(0);
+                    worker?.Slots.GoOffline(0);
                     if (isEasy)
                     {
                         Thread.Sleep(1); // leaves the processor to those who start and die
@@ -63,8 +64,8 @@ internal static class MapReaderProcess
             }
         }
 
-        slots.Dispose();
-        epoch.Dispose();
+        worker?.Slots.Dispose();
+        worker?.Epoch.Dispose();
     }
 
     private static HashMap<ulong, SelfCheckingValue> Open(string directory, bool isWorker) => isWorker
