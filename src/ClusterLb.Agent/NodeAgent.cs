@@ -171,7 +171,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _reconciling.Completed += OnSynced;
         _store.Changed += _steeringLoop.OnStoreChanged;
         _dataplane.DeviceRecreated += _steeringLoop.Verify;
-        var watch = new NodeNetworkWatch(_options.Steering, _steeringLoop.Verify);
+        var watch = new NodeNetworkWatch(_options.Steering, _steeringLoop.OnNetworkChanged, _steeringLoop.Verify);
         Undo(() => watch.Dispose());
     }
 

@@ -25,6 +25,7 @@ internal static class NetlinkDump
     private const int LinkMessageLength = 16; // struct ifinfomsg
     private const ushort LinkName = 3; // IFLA_IFNAME
     private const ushort LinkMtu = 4; // IFLA_MTU
+    private const uint LinkUp = 0x1; // IFF_UP
     private const uint LinkLoopback = 0x8; // IFF_LOOPBACK
 
     private const int AddressMessageLength = 8; // struct ifaddrmsg
@@ -124,8 +125,9 @@ internal static class NetlinkDump
             }
         }
 
-        bool isLoopback = (BinaryPrimitives.ReadUInt32LittleEndian(link[8..]) & LinkLoopback) != 0;
-        return new NetworkInterface(BinaryPrimitives.ReadInt32LittleEndian(link[4..]), name, mtu, isLoopback);
+        uint flags = BinaryPrimitives.ReadUInt32LittleEndian(link[8..]);
+        int index = BinaryPrimitives.ReadInt32LittleEndian(link[4..]);
+        return new NetworkInterface(index, name, mtu, (flags & LinkLoopback) != 0, (flags & LinkUp) != 0);
     }
 
     // struct ifaddrmsg: family u8, prefixlen u8, flags u8, scope u8, index u32

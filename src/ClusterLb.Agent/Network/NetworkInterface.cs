@@ -5,4 +5,5 @@ namespace ClusterLb.Agent.Network;
 /// <param name="Name">Name.</param>
 /// <param name="Mtu">Bytes.</param>
 /// <param name="IsLoopback">lo.</param>
-public readonly record struct NetworkInterface(int Index, string Name, int Mtu, bool IsLoopback);
+/// <param name="IsUp">Administratively.</param>
+public readonly record struct NetworkInterface(int Index, string Name, int Mtu, bool IsLoopback, bool IsUp);

@@ -36,6 +36,14 @@ public sealed record NodeNetwork(
     /// <summary>MTU of the interface that has <paramref name="address"/>; 0 if none has.</summary>
     public int MtuOf(IpAddr address) => Addresses.Where(a => a.Address == address).Select(a => Interface(a)?.Mtu ?? 0).FirstOrDefault();
 
+    /// <summary>True if an interface is the same in both, with its addresses, or is missing in both.</summary>
+    public bool HasSame(string name, NodeNetwork other)
+    {
+        NetworkInterface mine = Interfaces.FirstOrDefault(link => link.Name == name);
+        return mine == other.Interfaces.FirstOrDefault(link => link.Name == name)
+            && Addresses.Where(a => a.InterfaceIndex == mine.Index).SequenceEqual(other.Addresses.Where(a => a.InterfaceIndex == mine.Index));
+    }
+
     /// <inheritdoc/>
     public bool Equals(NodeNetwork? other) =>
         other is not null && Interfaces.SequenceEqual(other.Interfaces) && Addresses.SequenceEqual(other.Addresses)

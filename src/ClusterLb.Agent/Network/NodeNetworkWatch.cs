@@ -13,7 +13,7 @@ internal sealed class NodeNetworkWatch : IDisposable
     private const uint AddressGroups = 0x10 | 0x100; // RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
     private const uint RouteGroups = 0x40 | 0x400; // RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
     private const uint RuleGroups = 0x80 | (1 << 18); // RTMGRP_IPV4_RULE, group 19: RTNLGRP_IPV6_RULE
-    private const ushort RtmNewRoute = 24;
+    private const ushort RtmNewRoute = 24; // below: links (16 on) and addresses (20 on)
     private const ushort RtmDeleteRoute = 25;
     private const int TableOffset = 16 + 4; // rtmsg.rtm_table behind nlmsghdr
     private const byte TableAbove255 = 252; // RT_TABLE_COMPAT: the number stands in an attribute
@@ -21,18 +21,21 @@ internal sealed class NodeNetworkWatch : IDisposable
 
     private readonly SafeFileHandle _socket;
     private readonly int[] _tables;
-    private readonly Action _happened;
+    private readonly Action _networkChanged;
+    private readonly Action _steeringTouched;
     private readonly Thread _thread;
     private volatile bool _stop;
 
     /// <summary>Starts to listen.</summary>
     /// <param name="options">Which tables are ours.</param>
-    /// <param name="happened">Called on a thread of the watch.</param>
+    /// <param name="networkChanged">An interface or address changed. Called on a thread of the watch.</param>
+    /// <param name="steeringTouched">A rule, or a route of ours, changed. Called on a thread of the watch.</param>
     /// <exception cref="NetlinkException">There is no netlink socket.</exception>
-    public NodeNetworkWatch(SteeringOptions options, Action happened)
+    public NodeNetworkWatch(SteeringOptions options, Action networkChanged, Action steeringTouched)
     {
         _tables = [options.ServiceTable, options.MarkTable];
-        _happened = happened;
+        _networkChanged = networkChanged;
+        _steeringTouched = steeringTouched;
         _socket = NetlinkInterop.Open(LinkGroup | AddressGroups | RouteGroups | RuleGroups, out int errno);
         if (errno != 0)
         {
@@ -63,29 +66,35 @@ internal sealed class NodeNetworkWatch : IDisposable
             }
 
             int received = NetlinkInterop.Receive(_socket, buffer);
-            if (received == -NetlinkInterop.LostEvents || (received > 0 && Concerns(buffer.AsSpan(0, received))))
+            if (received == -NetlinkInterop.LostEvents)
             {
-                _happened();
+                _steeringTouched();
+            }
+            else if (received > 0)
+            {
+                Tell(buffer.AsSpan(0, received));
             }
         }
     }
 
     // Nodes have many routes that come and go with pods: only those of our tables count.
-    private bool Concerns(ReadOnlySpan<byte> messages)
+    private void Tell(ReadOnlySpan<byte> messages)
     {
         while (messages.Length > TableOffset)
         {
             int length = BinaryPrimitives.ReadInt32LittleEndian(messages);
             ushort type = BinaryPrimitives.ReadUInt16LittleEndian(messages[4..]);
             byte table = messages[TableOffset];
-            if (type is not (RtmNewRoute or RtmDeleteRoute) || table == TableAbove255 || _tables.Contains(table))
+            if (type < RtmNewRoute)
             {
-                return true;
+                _networkChanged();
+            }
+            else if (type is not (RtmNewRoute or RtmDeleteRoute) || table == TableAbove255 || _tables.Contains(table))
+            {
+                _steeringTouched();
             }
 
             messages = messages[Math.Min(messages.Length, Math.Max((length + 3) & ~3, 4))..];
         }
-
-        return false;
     }
 }

@@ -37,6 +37,7 @@ internal sealed class SteeringLoop : IDisposable
     private int _versionAtLastSync;
     private int _versionInMaps;
     private volatile bool _verify = true;
+    private volatile bool _readNetwork;
     private volatile SteeringStatus _status;
 
     /// <summary>A loop that has done nothing yet; the device is claimed already.</summary>
@@ -69,6 +70,13 @@ internal sealed class SteeringLoop : IDisposable
     public void Verify()
     {
         _verify = true;
+        Wake();
+    }
+
+    /// <summary>An interface or address changed. Pods come and go, so this only reads; what it means is seen then. Any thread.</summary>
+    public void OnNetworkChanged()
+    {
+        _readNetwork = true;
         Wake();
     }
 
@@ -152,9 +160,12 @@ internal sealed class SteeringLoop : IDisposable
     {
         bool verify = _verify;
         _verify = false;
-        if (verify)
+        if (verify || _readNetwork)
         {
+            _readNetwork = false;
+            NodeNetwork before = Network;
             _network = NodeNetwork.Read();
+            verify |= !_network.HasSame(_options.Tun.Name, before);
         }
 
         TellControlPlane();

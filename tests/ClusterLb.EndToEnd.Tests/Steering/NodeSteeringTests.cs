@@ -219,7 +219,25 @@ public sealed class NodeSteeringTests
         });
 
         Assert.DoesNotContain("lookup 200", node.Ip("rule"));
+        Assert.Contains("clb0", node.Ip("link")); // a dataplane may serve it
+        node.Install(node.Inputs with { Options = other });
+        Assert.Contains("lookup 300", node.Ip("rule"));
+        node.Remove();
+        Assert.Equal(before, node.State());
+    }
+
+    [NamespaceFact]
+    public void Another_device_name_takes_the_old_device_away()
+    {
+        using var node = new SteeredNode();
+        string before = node.State();
+        node.Install();
+        node.CloseQueues();
+
+        node.Install(node.Inputs with { Device = "lb0" });
+
         Assert.DoesNotContain("clb0", node.Ip("link"));
+        Assert.Contains("iif lb0 goto 100", node.Ip("rule"));
         node.Remove();
         Assert.Equal(before, node.State());
     }

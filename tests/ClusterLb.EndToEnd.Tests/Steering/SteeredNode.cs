@@ -97,13 +97,19 @@ internal sealed class SteeredNode : IDisposable
         return state.AppendLine(Nft("list ruleset")).AppendLine(Inside(Settings)).ToString();
     }
 
-    public void Dispose()
+    public void CloseQueues()
     {
         foreach (SafeFileHandle queue in _queues)
         {
             queue.Dispose();
         }
 
+        _queues = [];
+    }
+
+    public void Dispose()
+    {
+        CloseQueues();
         LabTool.Try("ip", ["netns", "del", _namespace.Name]);
         Directory.Delete(_stateDirectory, recursive: true);
     }
