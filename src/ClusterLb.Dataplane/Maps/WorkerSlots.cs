@@ -21,6 +21,8 @@ public sealed class WorkerSlots : IDisposable
     public const int MaxWorkers = 128;
 
     private const int SlotSize = 64;
+    private const int SlotCount = 2 * MaxWorkers;
+    private const int AllSlotsSize = SlotCount * SlotSize;
     private const int EpochOffset = 0; // 0: offline
     private const int IncarnationOffset = 8;
     private const int HeartbeatOffset = 16;
@@ -56,8 +58,8 @@ public sealed class WorkerSlots : IDisposable
     internal static MapFileSpec Spec => new()
     {
         Name = FileName,
-        Capacity = 2 * MaxWorkers,
-        Places = 2 * MaxWorkers,
+        Capacity = SlotCount,
+        Places = SlotCount,
         PlaceSize = SlotSize,
         ValueSize = 24,
         Mode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
@@ -137,14 +139,14 @@ public sealed class WorkerSlots : IDisposable
     private static bool ReadSlots(SafeFileHandle workers, Action<Slot> see)
     {
         var header = default(MapHeader);
-        Span<byte> slots = stackalloc byte[2 * MaxWorkers * SlotSize];
+        Span<byte> slots = stackalloc byte[AllSlotsSize];
         if (RandomAccess.Read(workers, MemoryMarshal.AsBytes(new Span<MapHeader>(ref header)), 0) != MapHeader.Size
             || RandomAccess.Read(workers, slots, Spec.PlacesOffset) != slots.Length)
         {
             return false;
         }
 
-        for (int i = 0; i < 2 * MaxWorkers; i++)
+        for (int i = 0; i < SlotCount; i++)
         {
             ReadOnlySpan<byte> bytes = slots.Slice(i * SlotSize, SlotSize);
             var slot = new Slot(
