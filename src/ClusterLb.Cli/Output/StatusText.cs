@@ -10,7 +10,7 @@ internal static class StatusText
     public static void Write(StatusView status, Terminal terminal)
     {
         TextWriter writer = terminal.Out;
-        Line(writer, "ClusterLb", status.IsHealthy ? "Ok" : "NOT WELL");
+        Line(writer, "ClusterLb", Summary(status));
         if (status.Agent is { } agent)
         {
             WriteAgent(agent, writer);
@@ -61,6 +61,14 @@ internal static class StatusText
             }
         }
     }
+
+    private static string Summary(StatusView status) => status switch
+    {
+        { IsHealthy: true } => "Ok",
+        { IsServing: true, Agent: null } => "DEGRADED: traffic is served, but no agent follows changes",
+        { IsServing: true } => "DEGRADED: traffic is served, but the agent is not healthy",
+        _ => "DOWN: traffic is not served",
+    };
 
     private static string Dataplane(StatusView status)
     {

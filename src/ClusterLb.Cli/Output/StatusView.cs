@@ -25,6 +25,9 @@ internal sealed record StatusView(
     IReadOnlyDictionary<string, ulong>? Packets,
     IReadOnlyDictionary<string, ulong>? Drops)
 {
-    /// <summary>An agent answers and is well; without one: workers live and the maps are complete.</summary>
-    public bool IsHealthy => Agent?.Healthy ?? (Synced && Workers > 0);
+    /// <summary>An agent answers and says that all is well.</summary>
+    public bool IsHealthy => Agent is { Healthy: true };
+
+    /// <summary>Packets are balanced, whoever follows changes: workers live and the maps are complete.</summary>
+    public bool IsServing => Synced && Workers > 0;
 }

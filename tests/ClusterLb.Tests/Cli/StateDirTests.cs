@@ -128,7 +128,7 @@ public sealed class StateDirTests : IDisposable
         CliRun run = await Run("status");
 
         Assert.Equal(1, run.Status);
-        Assert.Contains("ClusterLb:  NOT WELL", run.Out, StringComparison.Ordinal);
+        Assert.Contains("ClusterLb:  DOWN: traffic is not served", run.Out, StringComparison.Ordinal);
         Assert.Contains("Maps:       complete", run.Out, StringComparison.Ordinal);
         Assert.Contains("Flows:      1", run.Out, StringComparison.Ordinal);
         Assert.Contains("Packets:    drop 1, forward 2, pass 0, reject 0", run.Out, StringComparison.Ordinal);
