@@ -91,7 +91,14 @@ public sealed class ReferencePipeline(LbMaps maps, RandomSource random)
             ushort sourcePort = attempt < 0 ? tuple.SourcePort
                 : attempt < 24 ? (ushort)(61_000 + random.Next(4_536)) : (ushort)(1_024 + random.Next(28_976));
             var reply = new FlowTuple(backend.Address, source, backend.Port, sourcePort, tuple.Protocol);
-            if (Find(reply, nowMs) is null)
+            Flow? holder = Find(reply, nowMs);
+            if (holder is { IsClosing: true })
+            {
+                Forget(holder); // its answers are as good as said
+                holder = null;
+            }
+
+            if (holder is null)
             {
                 var flow = new Flow(tuple, reply, queue, frontend.ServicePortId, slot.BackendId) { Revision = port.Revision };
                 _flows[tuple] = flow;

@@ -28,21 +28,23 @@ internal sealed partial class ConntrackTable<TKey>
 
         generation = Fill(place, flow, original, reply);
         CreateResult result;
-        bool heldByExpired;
+        bool again;
         do
         {
             LockBoth(originalHash, replyHash);
             result = Link(original, originalHash, reply, replyHash, protocol, place, out Holder holder);
             UnlockBoth(originalHash, replyHash);
 
-            // An expired flow still holds its tuples. It goes without our locks held: removing it takes locks of its own.
-            heldByExpired = holder.ExpiresMs <= nowMs;
-            if (heldByExpired)
+            // The tuples of a flow that has expired are free to take, and so are the answers of one that is closing. It goes
+            // without our locks held: removing it takes locks of its own.
+            bool givesWay = result == CreateResult.ReplyTaken && holder.IsClosing;
+            again = givesWay || holder.ExpiresMs <= nowMs;
+            if (again)
             {
-                Remove(holder.Place, holder.Generation, nowMs);
+                Remove(holder.Place, holder.Generation, givesWay ? long.MaxValue : nowMs);
             }
         }
-        while (heldByExpired);
+        while (again);
 
         if (result == CreateResult.Created)
         {
@@ -75,7 +77,7 @@ internal sealed partial class ConntrackTable<TKey>
             return CreateResult.ReplyTaken;
         }
 
-        holder = new Holder(0, 0, long.MaxValue);
+        holder = new Holder(0, 0, long.MaxValue, IsClosing: false);
 
         // The reply first: the answer to the first packet that finds the flow must be translatable. Killed between the two,
         // we leave a flow that no packet of a client can find; the adopter drops it.
@@ -183,9 +185,11 @@ internal sealed partial class ConntrackTable<TKey>
     private Holder HolderAt(int place)
     {
         ref FlowPlace<TKey> flow = ref PlaceAt(place);
-        return new Holder(place, Generation(Volatile.Read(ref flow.Life)), Volatile.Read(ref flow.ExpiresMs));
+        ulong life = Volatile.Read(ref flow.Life);
+        bool isClosing = flow.Protocol == IpProtocol.Tcp && TcpFlow.IsClosing((FlowState)(uint)life);
+        return new Holder(place, Generation(life), Volatile.Read(ref flow.ExpiresMs), isClosing);
     }
 
     /// <summary>The flow that has a tuple already.</summary>
-    private readonly record struct Holder(int Place, uint Generation, long ExpiresMs);
+    private readonly record struct Holder(int Place, uint Generation, long ExpiresMs, bool IsClosing);
 }

@@ -122,6 +122,19 @@ public sealed class MasqueradeTests
     }
 
     [Fact]
+    public void A_flow_that_is_closing_gives_way_and_the_port_is_kept()
+    {
+        using PipelineFixture lb = new PipelineFixture()
+            .WithService("10.96.0.10:80/TCP", Backend).WithService("10.96.0.11:80/TCP", Backend);
+        lb.Send(Packet.Tcp(Pod, "10.96.0.10:80").Syn());
+        lb.Send(Packet.Tcp(Backend, Pod).Rst());
+
+        Assert.Equal($"{Pod} > {Backend} tcp [S] checksums ok", lb.Send(Packet.Tcp(Pod, "10.96.0.11:80").Syn()));
+        Assert.StartsWith($"10.96.0.11:80 > {Pod} ", lb.Send(Packet.Tcp(Backend, Pod).SynAck()));
+        Assert.Equal(1, lb.Flows.Count);
+    }
+
+    [Fact]
     public void When_every_candidate_is_taken_the_flow_is_refused_and_no_live_tuple_is_reused()
     {
         // 0 as every random number: one candidate per range.
