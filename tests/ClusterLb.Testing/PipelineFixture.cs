@@ -77,6 +77,7 @@ public sealed class PipelineFixture : IDisposable
     public PipelineFixture WithNode(Func<NodeEntry, NodeEntry> change)
     {
         Node = change(Node);
+        NowMs++; // the pipeline reads the entry once per millisecond
         return this;
     }
 

@@ -9,11 +9,10 @@ public sealed partial class PacketPipeline
 {
     private Verdict BeginFlow(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
-        NodeEntry node = Node();
-        Sender sender = Sender.Of(_maps, meta.Tuple.Source, node.Flags);
+        Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
         if (!Frontend.TryFind(_maps, meta.Tuple, sender, out Frontend frontend))
         {
-            return NoFrontend(buffer, at, node, ref meta, nowMs);
+            return NoFrontend(buffer, at, ref meta, nowMs);
         }
 
         meta.RevNatId = frontend.Entry.RevNatId;
@@ -40,7 +39,7 @@ public sealed partial class PacketPipeline
             return Drop(ref meta, problem);
         }
 
-        bool masquerade = Masquerade.IsNeeded(frontend, sender, node.Flags, meta.Tuple.Source, backend.Address);
+        bool masquerade = Masquerade.IsNeeded(frontend, sender, _node.Flags, meta.Tuple.Source, backend.Address);
         var flow = new NewFlow
         {
             Original = meta.Tuple,
@@ -52,9 +51,9 @@ public sealed partial class PacketPipeline
             RevNatId = frontend.Entry.RevNatId,
             ServicePortId = frontend.Entry.ServicePortId,
             Revision = port.Revision,
-            ExpiresMs = nowMs + TimeoutsAt(nowMs).Of(at.Protocol, FlowState.None),
+            ExpiresMs = nowMs + _timeouts.Of(at.Protocol, FlowState.None),
         };
-        problem = Create(flow, node, nowMs, out FlowHit created);
+        problem = Create(flow, nowMs, out FlowHit created);
         if (problem != DropReason.None)
         {
             return Drop(ref meta, problem);
@@ -70,12 +69,12 @@ public sealed partial class PacketPipeline
     }
 
     /// <summary>Remembers the flow under a source address and port by which the backend's answers can be told apart.</summary>
-    private DropReason Create(NewFlow flow, in NodeEntry node, long nowMs, out FlowHit created)
+    private DropReason Create(NewFlow flow, long nowMs, out FlowHit created)
     {
         bool keepPort = true;
         if ((flow.Flags & FlowFlags.Masqueraded) != FlowFlags.None)
         {
-            IpAddr address = flow.Original.IsIpv4 ? node.PrimaryIpv4 : node.PrimaryIpv6;
+            IpAddr address = flow.Original.IsIpv4 ? _node.PrimaryIpv4 : _node.PrimaryIpv6;
             if (address == default)
             {
                 created = default;
@@ -114,7 +113,7 @@ public sealed partial class PacketPipeline
     }
 
     /// <summary>Not for a service that we know. What becomes of it depends on where it wants to go.</summary>
-    private Verdict NoFrontend(Span<byte> buffer, in HeaderOffsets at, in NodeEntry node, ref PacketMeta meta, long nowMs)
+    private Verdict NoFrontend(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
         IpAddr destination = meta.Tuple.Destination;
         if (destination.IsLinkLocalOrMulticast)
@@ -125,7 +124,7 @@ public sealed partial class PacketPipeline
         if ((_maps.Classify(destination) & NetworkFlags.ServiceRange) != NetworkFlags.None)
         {
             // Nothing of the service range is ever passed on: it would leave by the default route (steering P7).
-            if ((node.Flags & NodeFlags.Synced) == NodeFlags.None)
+            if ((_node.Flags & NodeFlags.Synced) == NodeFlags.None)
             {
                 return Drop(ref meta, DropReason.NotSynced);
             }

@@ -17,8 +17,9 @@ public sealed partial class PacketPipeline
     private readonly BackendSelector _selector;
     private readonly SnatPortAllocator _ports;
     private readonly RejectLimiter _rejects = new();
+    private NodeEntry _node;
     private FlowTimeouts _timeouts;
-    private long _timeoutsReadAtMs = long.MinValue;
+    private long _nodeReadAtMs = long.MinValue;
 
     /// <summary>A pipeline for one worker.</summary>
     /// <param name="maps">What the control plane wants.</param>
@@ -54,6 +55,7 @@ public sealed partial class PacketPipeline
     private Verdict Decide(Span<byte> buffer, ref PacketMeta meta, long nowMs)
     {
         Reset(ref meta);
+        ReadNode(nowMs);
         Span<byte> packet = buffer[..meta.Length];
         DropReason problem = PacketParser.Parse(packet, out meta.Tuple, out HeaderOffsets at);
         if (problem != DropReason.None)
@@ -83,7 +85,7 @@ public sealed partial class PacketPipeline
     private Verdict Forward(Span<byte> packet, in HeaderOffsets at, in FlowHit flow, ref PacketMeta meta, long nowMs)
     {
         FlowState next = flow.StateAfter(at.Protocol, at.TcpFlags);
-        _flows.Record(flow, next, nowMs + TimeoutsAt(nowMs).Of(at.Protocol, next), at.TotalLength);
+        _flows.Record(flow, next, nowMs + _timeouts.Of(at.Protocol, next), at.TotalLength);
         AddressRewriter.Rewrite(packet, at, meta.Tuple, flow.Translated, meta.PartialChecksum);
         Tell(flow, ref meta);
         meta.Translated = flow.Translated;
@@ -164,18 +166,16 @@ public sealed partial class PacketPipeline
     private static bool IsOpening(in HeaderOffsets at) =>
         (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;
 
-    private FlowTimeouts TimeoutsAt(long nowMs)
+    /// <summary>Once per batch: a change of the node's configuration may wait a millisecond.</summary>
+    private void ReadNode(long nowMs)
     {
-        if (nowMs != _timeoutsReadAtMs) // once per batch: a new configuration may wait a millisecond
+        if (nowMs != _nodeReadAtMs)
         {
-            _timeouts = new FlowTimeouts(Node());
-            _timeoutsReadAtMs = nowMs;
+            _node = _maps.Node.TryLookup(0, out NodeEntry node) ? node : NodeEntry.Default;
+            _timeouts = new FlowTimeouts(_node);
+            _nodeReadAtMs = nowMs;
         }
-
-        return _timeouts;
     }
-
-    private NodeEntry Node() => _maps.Node.TryLookup(0, out NodeEntry node) ? node : NodeEntry.Default;
 
     private static void Tell(in FlowHit flow, ref PacketMeta meta)
     {
