@@ -1,0 +1,91 @@
+using ClusterLb.EndToEnd.Tests.Stage;
+using ClusterLb.Lab.Client;
+using ClusterLb.Lab.Stage;
+
+namespace ClusterLb.EndToEnd.Tests.Control;
+
+/// <summary>Nodes that are less than complete, or change, are normal.</summary>
+public sealed class UnusualNodeTests : IAsyncLifetime
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private LabCluster _lab = null!;
+
+    private AgentProcess Agent => _lab.Agent("node-a");
+
+    public async Task InitializeAsync()
+    {
+        if (LabNeeds.Reason is null)
+        {
+            _lab = await LabCluster.UpAsync(new LabOptions
+            {
+                Name = $"e2eu{Environment.ProcessId}",
+                Program = LabProgram.Find(AppContext.BaseDirectory),
+                WithAgents = false,
+                EndsWithThisProcess = true,
+            }, _ => { });
+        }
+    }
+
+    public Task DisposeAsync()
+    {
+        _lab?.Dispose();
+        return Task.CompletedTask;
+    }
+
+    [LabFact]
+    public async Task A_node_without_ipv6_serves_ipv4()
+    {
+        Agent.Namespace.SetSysctl("net.ipv6.conf.all.disable_ipv6", "1");
+
+        await CleanupTests.StartAsync(Agent);
+
+        Assert.Equal("", (await ConnectAsync("client-a", ipv6: false)).Failure);
+    }
+
+    [LabFact]
+    public async Task A_node_whose_object_is_not_there_yet_serves_and_takes_the_object_when_it_comes()
+    {
+        _lab.Manifests.DeleteFile("nodes.yaml");
+
+        await CleanupTests.StartAsync(Agent);
+        Assert.Equal("", (await ConnectAsync("client-a", ipv6: false)).Failure);
+        Assert.Equal("", (await ConnectAsync("client-a", ipv6: true)).Failure);
+
+        _lab.Manifests.WriteAll(_lab.Topology);
+        await Agent.WaitUntilHealthyAsync(Patience);
+        Assert.Equal("", (await ConnectAsync("client-a", ipv6: false)).Failure);
+    }
+
+    [LabFact]
+    public async Task Manifests_may_come_after_the_agent()
+    {
+        Directory.Move(_lab.Manifests.Path, _lab.Manifests.Path + ".later");
+        Agent.WriteConfig(mtu: 1500);
+        Agent.Start();
+        await Eventually.IsAsync("the agent runs", () => Agent.DataplaneProcessId != 0);
+        Assert.NotEqual("", (await ConnectAsync("client-a", ipv6: false)).Failure);
+
+        Directory.Move(_lab.Manifests.Path + ".later", _lab.Manifests.Path);
+
+        await Agent.WaitUntilHealthyAsync(Patience);
+        Assert.Equal("", (await ConnectAsync("client-a", ipv6: false)).Failure);
+    }
+
+    [LabFact]
+    public async Task An_address_that_the_node_gets_later_is_one_of_its_own()
+    {
+        await CleanupTests.StartAsync(Agent);
+        Tool.Run("ip", ["-n", Agent.Namespace.Name, "addr", "add", "172.31.0.99/24", "dev", "eth0"]);
+
+        // The hairpin of a host-network backend at the new address would be lost if it were taken for a foreign one; what can
+        // be seen from outside is that traffic from the node's new address is still answered.
+        await Eventually.IsAsync("the node is served from its new address too", async () =>
+            (await ConnectAsync("node-a", ipv6: false)).Failure == "");
+        Tool.Run("ip", ["-n", Agent.Namespace.Name, "addr", "del", "172.31.0.11/24", "dev", "eth0"]);
+        await Eventually.IsAsync("steering follows when the old address goes", async () =>
+            (await ConnectAsync("node-a", ipv6: false)).Answer?.Client.StartsWith("172.31.0.99:", StringComparison.Ordinal) == true);
+    }
+
+    private Task<Attempt> ConnectAsync(string from, bool ipv6) => Connector.OnceAsync(
+        TrafficTarget.Of(_lab, from, _lab.Topology.Service("on-node-a").ClusterIp(ipv6), 80), ConnectProtocol.Http, TimeSpan.FromSeconds(1));
+}
