@@ -36,6 +36,7 @@ internal sealed class SteeringLoop : IDisposable
     private int _version; // of the inputs that the store has
     private int _versionAtLastSync;
     private int _versionInMaps;
+    private bool _awaitsMaps; // a step found that the maps lag behind
     private volatile bool _verify = true;
     private volatile bool _readNetwork;
     private volatile SteeringStatus _status;
@@ -92,6 +93,7 @@ internal sealed class SteeringLoop : IDisposable
     /// <summary>A sync ended. On the reconcile loop's thread.</summary>
     public void OnSynced(ReconcileStatus status)
     {
+        bool awaited;
         lock (_versionLock)
         {
             // Without pending changes this sync took all; else it took at least what was there when the one before ended.
@@ -101,9 +103,11 @@ internal sealed class SteeringLoop : IDisposable
             {
                 _versionInMaps = inMaps;
             }
+
+            awaited = _awaitsMaps && _versionInMaps == _version;
         }
 
-        if (_applied is null || _options.ServiceCidrs.Count == 0)
+        if (awaited || _applied is null || _options.ServiceCidrs.Count == 0)
         {
             Wake();
         }
@@ -170,7 +174,17 @@ internal sealed class SteeringLoop : IDisposable
 
         TellControlPlane();
         SteeringInputs inputs = Inputs();
-        if (!IsInMaps() || (!verify && inputs.Equals(_applied)))
+        if (!IsInMaps())
+        {
+            if (verify)
+            {
+                _verify = true; // OnSynced wakes this loop, which then does what it was woken for
+            }
+
+            return;
+        }
+
+        if (!verify && inputs.Equals(_applied))
         {
             return;
         }
@@ -207,7 +221,8 @@ internal sealed class SteeringLoop : IDisposable
     {
         lock (_versionLock)
         {
-            return _versionInMaps == _version;
+            _awaitsMaps = _versionInMaps != _version;
+            return !_awaitsMaps;
         }
     }
 

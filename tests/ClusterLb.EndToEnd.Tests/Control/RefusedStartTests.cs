@@ -23,6 +23,11 @@ public sealed class RefusedStartTests(BareLabFixture fixture)
     }
 
     [LabFact]
+    public void A_missing_manifest_directory() =>
+        AssertRefused(fixture.Lab.Agent("node-a"), "/nowhere/manifests",
+            ["agent", "--config", fixture.Lab.Agent("node-a").ConfigFile, "--manifests", "/nowhere/manifests"]);
+
+    [LabFact]
     public void A_wrong_configuration_names_every_problem()
     {
         AgentProcess agent = fixture.Lab.Agent("node-a");
