@@ -74,13 +74,18 @@ internal sealed partial class ConntrackTable<TKey>
     public void Record(in FlowHit hit, FlowState next, long expiresMs, int lengthBytes)
     {
         ref FlowPlace<TKey> flow = ref PlaceAt(hit.Place);
-        if (next != hit.State && !TryAddState(ref flow, hit.Generation, next))
+        bool isSame = next != hit.State
+            ? TryAddState(ref flow, hit.Generation, next)
+            : Generation(Volatile.Read(ref flow.Life)) == hit.Generation;
+        if (!isSame)
         {
             return; // the flow is gone, the place may belong to another one
         }
 
-        // Late by a whole life of the place, these could go to its next flow: a counter off by one packet and an expiry that
-        // the next packet corrects. What matters, state and tuples, is bound to the generation.
+        // A store cannot be bound to the generation as the state is. What is left is a worker that the kernel stops between the
+        // look above and the store, for as long as it takes others to remove this flow and to fill its place anew. One flow then
+        // lives for as long as the one before it would have, 24 h at most, and one packet is counted for it. It can be 24 h
+        // only if the flow that was established is flushed or closes in that very moment: eviction never takes it.
         Volatile.Write(ref flow.ExpiresMs, expiresMs);
         Interlocked.Increment(ref hit.IsReply ? ref flow.BackendPackets : ref flow.ClientPackets);
         Interlocked.Add(ref hit.IsReply ? ref flow.BackendBytes : ref flow.ClientBytes, (ulong)lengthBytes);

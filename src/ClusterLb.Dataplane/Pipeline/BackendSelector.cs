@@ -11,26 +11,27 @@ internal sealed class BackendSelector(LbMaps maps, RandomSource random)
 
     /// <summary>Chooses among the slots there are now.</summary>
     /// <param name="frontend">Whose slots.</param>
+    /// <param name="head">Slot 0 as it was read last; default if the frontend has gone.</param>
     /// <param name="id">The backend's id.</param>
     /// <param name="backend">Its address and port.</param>
     /// <returns>None; or <see cref="DropReason.NoBackend"/> if the last slot has just gone; or <see cref="DropReason.MapsInMotion"/>.</returns>
-    public DropReason Select(in Frontend frontend, out uint id, out BackendEntry backend)
+    public DropReason Select(in Frontend frontend, out ServiceEntry head, out uint id, out BackendEntry backend)
     {
         ServiceKey key = frontend.Key;
-        ServiceEntry entry = frontend.Entry;
+        head = frontend.Entry;
         for (int look = 0; look < MostLooks; look++)
         {
-            if (look > 0 && !maps.Services.TryLookup(key, out entry))
+            if (look > 0 && !maps.Services.TryLookup(key, out head))
             {
                 break; // the frontend itself has gone
             }
 
-            if (entry.Count == 0)
+            if (head.Count == 0)
             {
                 break;
             }
 
-            if (maps.Services.TryLookup(key with { Slot = 1 + random.Next(entry.Count) }, out ServiceEntry slot)
+            if (maps.Services.TryLookup(key with { Slot = 1 + random.Next(head.Count) }, out ServiceEntry slot)
                 && maps.Backends.TryLookup(slot.BackendId, out backend))
             {
                 id = slot.BackendId;
@@ -40,6 +41,6 @@ internal sealed class BackendSelector(LbMaps maps, RandomSource random)
 
         id = 0;
         backend = default;
-        return entry.Count == 0 ? DropReason.NoBackend : DropReason.MapsInMotion;
+        return head.Count == 0 ? DropReason.NoBackend : DropReason.MapsInMotion;
     }
 }

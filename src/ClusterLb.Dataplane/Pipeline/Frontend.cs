@@ -26,9 +26,6 @@ internal readonly struct Frontend
     /// <summary>externalTrafficPolicy Local.</summary>
     public bool IsExternalLocal => (Entry.Flags & ServiceFlags.ExternalLocalScope) != ServiceFlags.None;
 
-    /// <summary>Usable endpoints exist, on some node at least.</summary>
-    public bool EndpointsExist => (Entry.Flags & ServiceFlags.EndpointsExist) != ServiceFlags.None;
-
     /// <summary>Finds the frontend of a destination. With two scopes, pods and this node use the internal one (semantics R20).</summary>
     public static bool TryFind(LbMaps maps, in FlowTuple tuple, in Sender sender, out Frontend frontend)
     {

@@ -73,11 +73,13 @@ public sealed class ConntrackTableTests
         Assert.Equal(late.Place, fresh.Place);
 
         flows.Record(late, FlowState.Reset, Now + 1, 100);
+        flows.Record(late, late.State, Now + 86_400_000, 100);
         flows.SetRevision(late, 999);
 
         Assert.False(flows.Remove(late));
         FlowSnapshot flow = Assert.Single(flows.List(Now));
         Assert.Equal(("SYN_SENT", 0UL, 11UL), (flow.State, flow.ClientPackets, flow.Revision));
+        Assert.False(flows.TryLookup(second.Original, second.ExpiresMs, out _), "lives as long as the flow before it would have");
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Testing;
 
 namespace ClusterLb.Tests.Dataplane.Pipeline;
@@ -143,6 +144,19 @@ public sealed class RefusalTests
         Assert.Equal("drop: MapsInMotion", lb.Send(Packet.Tcp(Client, Frontend).Syn()));
     }
 
+    [Theory]
+    [InlineData(ServiceFlags.None, "reject: ")]
+    [InlineData(ServiceFlags.EndpointsExist, "drop: NoLocalBackend")]
+    public void A_last_backend_that_goes_during_the_choice_is_answered_by_what_is_left(ServiceFlags left, string expected)
+    {
+        var random = new ActingRandomSource();
+        using var lb = new PipelineFixture(random: random);
+        lb.WithService($"{Frontend}/TCP", Backend);
+        random.BeforeNext = () => lb.WithScope($"{Frontend}/TCP", LookupScope.External, left);
+
+        Assert.StartsWith(expected, lb.Send(Packet.Tcp(Client, Frontend).Syn()));
+    }
+
     [Fact]
     public void Later_fragments_are_dropped_and_counted()
     {
@@ -151,5 +165,17 @@ public sealed class RefusalTests
 
         Assert.Contains($"> {Backend} udp", lb.Send(fragments[0]));
         Assert.Equal("drop: FragmentWithoutFirst", lb.Send(fragments[1]));
+    }
+
+    /// <summary>Does something between two readings of the maps.</summary>
+    private sealed class ActingRandomSource : RandomSource
+    {
+        public Action? BeforeNext { get; set; }
+
+        public override uint Next()
+        {
+            BeforeNext?.Invoke();
+            return 0;
+        }
     }
 }
