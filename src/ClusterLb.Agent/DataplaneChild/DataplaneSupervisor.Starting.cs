@@ -88,9 +88,10 @@ public sealed partial class DataplaneSupervisor
             return "the maps lie in new files";
         }
 
-        if (status.FlowCapacity != _flows.Ipv4 + _flows.Ipv6)
+        int capacity = FlowTables.CapacityOf(_flows);
+        if (status.FlowCapacity != capacity)
         {
-            return $"its tables hold {status.FlowCapacity} flows, and {_flows.Ipv4 + _flows.Ipv6} are configured";
+            return $"its tables hold {status.FlowCapacity} flows, and {capacity} are configured";
         }
 
         return _queues.Count == 0 ? $"it does not serve '{_tun.Name}'" : null;

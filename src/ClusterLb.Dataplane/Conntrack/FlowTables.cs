@@ -36,6 +36,10 @@ public sealed partial class FlowTables : IDisposable
     /// <summary>Flows that fit, both families.</summary>
     public int Capacity => _ipv4.Capacity + _ipv6.Capacity;
 
+    /// <summary><see cref="Capacity"/> of tables with these capacities: each is rounded up to a power of two.</summary>
+    public static int CapacityOf(FlowCapacities capacities) => (int)(
+        ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, capacities.Ipv4).Capacity + ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, capacities.Ipv6).Capacity);
+
     /// <summary>Flows that were never established and had to go early, because a table was full.</summary>
     public long Evicted => _ipv4.Evicted + _ipv6.Evicted;
 

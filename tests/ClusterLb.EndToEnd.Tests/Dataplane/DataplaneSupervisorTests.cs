@@ -1,9 +1,11 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using ClusterLb.Agent.DataplaneChild;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Host;
 using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
 using ClusterLb.Dataplane.Tun;
 using ClusterLb.EndToEnd.Tests.Stage;
 using Microsoft.Extensions.Logging;
@@ -101,6 +103,20 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     }
 
     [LabFact]
+    public async Task The_next_agent_adopts_it_with_capacities_that_are_no_power_of_two()
+    {
+        FlowCapacities flows = _flows with { Ipv4 = 1_000 };
+        await EndAsync();
+        Begin(flows);
+        await _supervisor.EnsureRunningAsync();
+        await EndAsync();
+
+        Begin(flows);
+
+        Assert.Equal(DataplaneStart.Adopted, await _supervisor.EnsureRunningAsync());
+    }
+
+    [LabFact]
     public async Task Another_configuration_takes_over_from_it_in_order()
     {
         await _supervisor.EnsureRunningAsync();
@@ -142,8 +158,21 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     [LabFact]
     public async Task A_flush_reaches_the_tables()
     {
+        using (FlowTables flows = FlowTables.OpenForWriting(_stateDirectory, _flows, Assert.Fail))
+        {
+            IpAddr client = IpAddr.FromIpv4(0x0AF4_0001);
+            var flow = new NewFlow
+            {
+                Original = new FlowTuple(client, IpAddr.FromIpv4(0x0A60_000A), 41_000, 80, IpProtocol.Tcp),
+                Reply = new FlowTuple(IpAddr.FromIpv4(0x0A01_0004), client, 8_080, 41_000, IpProtocol.Tcp),
+                ExpiresMs = long.MaxValue - 1,
+            };
+            Assert.Equal(CreateResult.Created, flows.TryCreate(flow, nowMs: 1, out _));
+        }
+
         await _supervisor.EnsureRunningAsync();
 
+        Assert.Equal(1, await _supervisor.FlushAsync(FlowFilter.All));
         Assert.Equal(0, await _supervisor.FlushAsync(FlowFilter.All));
     }
 
