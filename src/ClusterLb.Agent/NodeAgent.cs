@@ -105,17 +105,22 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         _log.LogInformation("Stopping");
-        if (_options.Dataplane.StopWithAgent)
+        try
         {
-            await _dataplane.StopAsync(CancellationToken.None);
-            _log.LogInformation("Dataplane stopped, as dataplane.onStop says; service traffic is dropped until the next start");
+            if (_options.Dataplane.StopWithAgent)
+            {
+                await _dataplane.StopAsync(CancellationToken.None);
+                _log.LogInformation("Dataplane stopped, as dataplane.onStop says; service traffic is dropped until the next start");
+            }
+            else
+            {
+                _log.LogInformation("The dataplane goes on serving with the maps as they are; `clusterlb cleanup` would remove it {Pid}", _dataplane.Health.Pid);
+            }
         }
-        else
+        finally
         {
-            _log.LogInformation("The dataplane goes on serving with the maps as they are; `clusterlb cleanup` would remove it {Pid}", _dataplane.Health.Pid);
+            await UndoAsync();
         }
-
-        await UndoAsync();
     }
 
     /// <inheritdoc/>

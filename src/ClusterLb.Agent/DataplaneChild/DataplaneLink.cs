@@ -14,6 +14,7 @@ internal sealed class DataplaneLink : IDisposable
     private readonly Thread _receiver;
     private long _lastId;
     private volatile bool _closed;
+    private int _disposed;
 
     /// <summary>Takes both over.</summary>
     /// <param name="connection">To the dataplane.</param>
@@ -62,6 +63,11 @@ internal sealed class DataplaneLink : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         _connection.Shutdown();
         if (Thread.CurrentThread != _receiver)
         {

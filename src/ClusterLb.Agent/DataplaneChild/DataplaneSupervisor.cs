@@ -134,8 +134,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
         try
         {
             _wanted = false;
-            DataplaneLink? link = _link ?? await FindAsync(cancellation);
-            _link = null;
+            DataplaneLink? link = Interlocked.Exchange(ref _link, null) ?? await FindAsync(cancellation); // the watcher or we: one disposes
             _problem = null;
             if (link is not null)
             {
@@ -188,6 +187,10 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
             try
             {
                 await link.RequestAsync(new ControlMessage { Kind = ControlKind.Stop }, StopTimeout);
+            }
+            catch (ObjectDisposedException)
+            {
+                return; // let go of by somebody who saw its end
             }
             catch (Exception e) when (e is ControlSocketException or TimeoutException)
             {
