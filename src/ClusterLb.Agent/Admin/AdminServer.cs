@@ -72,8 +72,9 @@ internal sealed class AdminServer : IAsyncDisposable
             answer = request switch
             {
                 "POST /conntrack/flush" => await FlushAsync(context),
-                "POST /dataplane/stop" => await _target.StopDataplaneAsync(aborted),
-                "POST /dataplane/start" => await _target.StartDataplaneAsync(aborted),
+                // Once begun they are done, whether or not the client waits for the answer.
+                "POST /dataplane/stop" => await _target.StopDataplaneAsync(CancellationToken.None),
+                "POST /dataplane/start" => await _target.StartDataplaneAsync(CancellationToken.None),
                 "POST /resync" => _target.Resync(),
                 _ => null,
             };

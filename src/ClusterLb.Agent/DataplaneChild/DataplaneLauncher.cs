@@ -13,6 +13,8 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
     // A dataplane gets its name when it is about to serve: until then the old one, if any, can be found.
     private const string NewSocketName = "dataplane.sock.new";
 
+    private const int KillTimeoutMs = 2_000;
+
     private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan ConnectInterval = TimeSpan.FromMilliseconds(2);
 
@@ -23,8 +25,24 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
     private string NewSocketPath => Path.Combine(stateDirectory, NewSocketName);
 
     /// <summary>The dataplane that serves this state directory; null if none listens.</summary>
-    public DataplaneLink? TryFind() =>
-        ControlSocket.TryConnect(SocketPath) is { } connection ? Link(connection, connection.OpenPeerProcess()) : null;
+    public DataplaneLink? TryFind()
+    {
+        if (ControlSocket.TryConnect(SocketPath) is not { } connection)
+        {
+            return null;
+        }
+
+        try
+        {
+            return Link(connection, connection.OpenPeerProcess());
+        }
+        catch (ControlSocketException e)
+        {
+            connection.Dispose(); // it ended while we connected
+            log.LogWarning("A dataplane was found, but not its process: {Reason}", e.Message);
+            return null;
+        }
+    }
 
     /// <summary>Starts a process, which waits for its orders. It inherits the lease, taken or not: both share it.</summary>
     /// <exception cref="DataplaneException">It cannot be started, or ends before it listens.</exception>
@@ -51,8 +69,18 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
             process = ProcessInterop.OpenPidFd(pid);
         }
 
-        ControlConnection connection = await ConnectAsync(process, arguments, cancellation);
-        return Link(connection, process);
+        try
+        {
+            return Link(await ConnectAsync(process, arguments, cancellation), process);
+        }
+        catch
+        {
+            ProcessInterop.SendSignal(process, ProcessInterop.SignalKill);
+            ProcessInterop.HasEnded(process, KillTimeoutMs);
+            ProcessInterop.Reap(process);
+            process.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Gives the process that was launched the name under which the next agent finds it.</summary>
@@ -71,7 +99,6 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
 
             if (Environment.TickCount64 - begun > LongestStart.TotalMilliseconds)
             {
-                ProcessInterop.SendSignal(process, ProcessInterop.SignalKill);
                 throw new DataplaneException($"The dataplane did not listen within {LongestStart.TotalSeconds} s after its start.");
             }
 

@@ -10,6 +10,32 @@ namespace ClusterLb.Agent.DataplaneChild;
 /// <content>How a dataplane comes to serve: adopted as it is, or started, taking over from another if there is one.</content>
 public sealed partial class DataplaneSupervisor
 {
+    private async Task<DataplaneStart> BringUpAsync(CancellationToken cancellation)
+    {
+        DataplaneLink? found = await FindAsync(cancellation);
+        if (found is null)
+        {
+            await StartAsync(old: null, cancellation);
+            return DataplaneStart.Started;
+        }
+
+        try
+        {
+            if (await TryAdoptAsync(found, cancellation))
+            {
+                return DataplaneStart.Adopted;
+            }
+
+            await StartAsync(found, cancellation);
+            return DataplaneStart.Replaced;
+        }
+        catch
+        {
+            found.Dispose(); // it serves on if it was not ended yet, and is found again
+            throw;
+        }
+    }
+
     /// <summary>A dataplane that serves the state directory and answers; one that does not is ended.</summary>
     private async Task<DataplaneLink?> FindAsync(CancellationToken cancellation)
     {
@@ -32,6 +58,11 @@ public sealed partial class DataplaneSupervisor
         {
             _log.LogWarning("A dataplane was found that does not answer, and is ended: {Reason}", e.Message);
         }
+        catch
+        {
+            link.Dispose();
+            throw;
+        }
 
         await EndAsync(link);
         return null;
@@ -40,12 +71,24 @@ public sealed partial class DataplaneSupervisor
     /// <summary>Takes the queues over. False if the dataplane has to be replaced; it serves on meanwhile.</summary>
     private async Task<bool> TryAdoptAsync(DataplaneLink link, CancellationToken cancellation)
     {
-        DataplaneStatus status = await AskStatusAsync(link, cancellation);
-        DataplaneReply reply = await link.RequestAsync(
-            new ControlMessage { Kind = ControlKind.Queues }, AnswerTimeout, cancellation: cancellation);
+        DataplaneStatus status;
+        DataplaneReply reply;
+        try
+        {
+            status = await AskStatusAsync(link, cancellation);
+            reply = await link.RequestAsync(
+                new ControlMessage { Kind = ControlKind.Queues }, AnswerTimeout, cancellation: cancellation);
+        }
+        catch (Exception e) when (e is ControlSocketException or TimeoutException)
+        {
+            _log.LogWarning("Dataplane {Pid} is replaced by a new one, for it does not hand out its queues: {Reason}", _pid, e.Message);
+            return false;
+        }
 
-        // Not to be trusted blindly: whatever is kept must be a queue of our device.
-        if (reply.Descriptors.Length > 0 && reply.Descriptors.All(queue => TunDeviceFactory.NameOf(queue) == _tun.Name))
+        // Not to be trusted blindly: what is kept must be queues of our device, one for each worker.
+        bool servesUs = reply.Descriptors.Length > 0 && reply.Descriptors.Length == status.Workers
+            && reply.Descriptors.All(queue => TunDeviceFactory.NameOf(queue) == _tun.Name);
+        if (servesUs)
         {
             CloseQueues();
             _queues = reply.Descriptors;
@@ -58,7 +101,7 @@ public sealed partial class DataplaneSupervisor
             }
         }
 
-        if (WhyReplace(status) is { } why)
+        if (WhyReplace(status, servesUs) is { } why)
         {
             _log.LogInformation("Dataplane {Pid} is replaced by a new one: {Reason}.", status.Pid, why);
             return false;
@@ -76,7 +119,7 @@ public sealed partial class DataplaneSupervisor
         return true;
     }
 
-    private string? WhyReplace(DataplaneStatus status)
+    private string? WhyReplace(DataplaneStatus status, bool servesUs)
     {
         if (status.Protocol != ControlMessage.CurrentProtocol || status.Build != DataplaneProcess.Build)
         {
@@ -94,11 +137,11 @@ public sealed partial class DataplaneSupervisor
             return $"its tables hold {status.FlowCapacity} flows, and {capacity} are configured";
         }
 
-        return _queues.Count == 0 ? $"it does not serve '{_tun.Name}'" : null;
+        return servesUs ? null : $"it does not serve '{_tun.Name}'";
     }
 
     /// <summary>Launches a dataplane; lets the old one, if any, stop at a batch boundary; lets the new one read on.</summary>
-    /// <param name="old">Serves; disposed here.</param>
+    /// <param name="old">Serves; disposed here, unless it serves on because the new one cannot be launched.</param>
     /// <param name="cancellation">Up to the point where the old one is stopped.</param>
     private async Task StartAsync(DataplaneLink? old, CancellationToken cancellation)
     {

@@ -17,6 +17,7 @@ public sealed partial class DataplaneSupervisor
 
     private int _restarts;
     private int _delayMs;
+    private int _restartLoops;
 
     private void Watch(DataplaneLink link)
     {
@@ -67,6 +68,7 @@ public sealed partial class DataplaneSupervisor
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Whatever it was: the next try may work, and people see why not.")]
     private async Task RestartAsync()
     {
+        int loop = Interlocked.Increment(ref _restartLoops); // the newest goes on, an older one ends
         while (true)
         {
             try
@@ -81,9 +83,9 @@ public sealed partial class DataplaneSupervisor
 
             try
             {
-                if (_wanted && _link is null)
+                if (_wanted && _link is null && loop == _restartLoops)
                 {
-                    await StartAsync(old: null, _ending.Token);
+                    await BringUpAsync(_ending.Token);
                 }
 
                 return;

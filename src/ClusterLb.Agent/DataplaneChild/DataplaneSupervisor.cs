@@ -63,7 +63,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
         _restarts,
         _link is null && _wanted ? _problem ?? "The dataplane is being started." : _problem);
 
-    /// <summary>Sees to it that a dataplane serves, and goes on doing so until <see cref="StopAsync"/>.</summary>
+    /// <summary>Sees to it that a dataplane serves, and goes on doing so until <see cref="StopAsync"/>, a failure of this call included.</summary>
     /// <exception cref="TunException">The TUN device cannot be made or used.</exception>
     /// <exception cref="MapFileException">A flow table cannot be made.</exception>
     /// <exception cref="DataplaneException">No dataplane can be started.</exception>
@@ -73,25 +73,14 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
         try
         {
             _wanted = true;
-            if (_link is not null)
-            {
-                return DataplaneStart.AlreadyRunning;
-            }
-
-            DataplaneLink? found = await FindAsync(cancellation);
-            if (found is null)
-            {
-                await StartAsync(old: null, cancellation);
-                return DataplaneStart.Started;
-            }
-
-            if (await TryAdoptAsync(found, cancellation))
-            {
-                return DataplaneStart.Adopted;
-            }
-
-            await StartAsync(found, cancellation);
-            return DataplaneStart.Replaced;
+            return _link is null ? await BringUpAsync(cancellation) : DataplaneStart.AlreadyRunning;
+        }
+        catch (Exception e)
+        {
+            _problem = e.Message;
+            _delayMs = FirstDelayMs;
+            _ = RestartAsync();
+            throw;
         }
         finally
         {

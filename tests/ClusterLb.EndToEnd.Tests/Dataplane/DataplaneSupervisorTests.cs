@@ -191,6 +191,47 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     }
 
     [LabFact]
+    public async Task A_start_that_failed_is_repeated()
+    {
+        using (StateLease other = StateLease.Open(_stateDirectory, StateLease.DataplaneFileName))
+        {
+            Assert.True(other.TryTake());
+            await Assert.ThrowsAsync<DataplaneException>(() => _supervisor.EnsureRunningAsync());
+            Assert.False(_supervisor.Health.Serving);
+        }
+
+        await Eventually.IsAsync("the next try succeeds", () => _supervisor.Health.Serving);
+        await ServingAsync();
+    }
+
+    [LabFact]
+    public async Task A_start_that_was_cancelled_is_repeated()
+    {
+        using var cancel = new CancellationTokenSource(TimeSpan.FromMilliseconds(10));
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => _supervisor.EnsureRunningAsync(cancel.Token));
+
+        await Eventually.IsAsync("the next try succeeds", () => _supervisor.Health.Serving);
+        await ServingAsync();
+    }
+
+    [LabFact]
+    public async Task One_that_answers_nothing_is_not_adopted()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int pid = (await ServingAsync()).Pid;
+        await EndAsync();
+        using Process stop = Process.Start("kill", $"-STOP {pid}");
+        await stop.WaitForExitAsync();
+
+        Begin(_flows);
+
+        Assert.Equal(DataplaneStart.Started, await _supervisor.EnsureRunningAsync());
+        Assert.NotEqual(pid, (await ServingAsync()).Pid);
+        Assert.False(Directory.Exists($"/proc/{pid}"), "the old one is gone");
+    }
+
+    [LabFact]
     public void A_state_directory_has_one_agent()
     {
         using StateLease lease = StateLease.TakeForAgent(_stateDirectory);
