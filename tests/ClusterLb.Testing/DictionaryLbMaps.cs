@@ -98,7 +98,7 @@ public sealed class DictionaryMap<TKey, TEntry>(string name, int capacity = int.
         return MapResult.Ok;
     }
 
-    public ulong TakeNumber() => ++_lastNumber;
+    public ulong TakeNumber(ulong above = 0) => _lastNumber = Math.Max(_lastNumber, above) + 1;
 
     public IEnumerable<KeyValuePair<TKey, TEntry>> Entries() => _entries;
 }

@@ -1,12 +1,16 @@
 namespace ClusterLb.ControlPlane.Compiler;
 
 /// <summary>Gives ids to keys. An id stays with its key while the key is known; a released id is not given again.</summary>
-/// <remarks>Ids survive a restart in the maps themselves: what is found there is learned before the first new id is given.</remarks>
-public sealed class IdAllocator<TKey>
+/// <remarks>
+/// Ids survive a restart in the maps themselves: what is found there is learned before the first new id is given. New ones are the
+/// map's numbers: a released id is found nowhere, but flows may remember it.
+/// </remarks>
+/// <param name="takeNumber">A number never given before, above the argument: <c>ILbMap.TakeNumber</c> of the map that the ids are of.</param>
+public sealed class IdAllocator<TKey>(Func<ulong, ulong> takeNumber)
     where TKey : notnull
 {
     private readonly Dictionary<TKey, uint> _ids = [];
-    private uint _last; // 0 is no id
+    private uint _highestSeen; // the file that counts may have been made anew; 0 is no id
 
     /// <summary>Keys with an id.</summary>
     public int Count => _ids.Count;
@@ -20,7 +24,7 @@ public sealed class IdAllocator<TKey>
     }
 
     /// <summary>Never gives <paramref name="id"/> or one below it.</summary>
-    public void Reserve(uint id) => _last = Math.Max(_last, id);
+    public void Reserve(uint id) => _highestSeen = Math.Max(_highestSeen, id);
 
     /// <summary>The id of the key: a new one if it has none.</summary>
     /// <exception cref="OverflowException">Four billion ids were given since the maps were made.</exception>
@@ -28,9 +32,8 @@ public sealed class IdAllocator<TKey>
     {
         if (!_ids.TryGetValue(key, out uint id))
         {
-            id = checked(_last + 1);
+            id = checked((uint)takeNumber(_highestSeen));
             _ids.Add(key, id);
-            _last = id;
         }
 
         return id;

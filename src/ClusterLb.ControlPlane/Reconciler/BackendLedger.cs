@@ -6,7 +6,7 @@ namespace ClusterLb.ControlPlane.Reconciler;
 /// <summary>Which backends exist, and how many service ports each of them serves: the last one out removes the entry.</summary>
 internal sealed class BackendLedger(MapWriter writer)
 {
-    private readonly IdAllocator<BackendKey> _ids = new();
+    private readonly IdAllocator<BackendKey> _ids = new(writer.Maps.Backends.TakeNumber);
     private readonly Dictionary<uint, Uses> _uses = [];
 
     public int Count => _uses.Count;

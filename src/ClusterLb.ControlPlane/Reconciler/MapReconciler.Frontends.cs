@@ -241,8 +241,9 @@ public sealed partial class MapReconciler
             return true;
         }
 
+        uint count = CountOf(key, scope, out ServiceFlags flags);
         var leaving = new List<uint>();
-        for (uint slot = 1; head.Flags.HasFlag(ServiceFlags.Affinity) && slot <= head.Count; slot++)
+        for (uint slot = 1; flags.HasFlag(ServiceFlags.Affinity) && slot <= count; slot++)
         {
             if (_maps.Services.TryLookup(SlotKey(key, scope, slot), out ServiceEntry entry))
             {
@@ -251,7 +252,7 @@ public sealed partial class MapReconciler
         }
 
         _writer.Remove(_maps.Services, HeadKey(key, scope));
-        RemoveSlots(key, scope, 1, head.Count);
+        RemoveSlots(key, scope, 1, count);
         RemoveEligible(head.RevNatId, scope, leaving);
         return true;
     }
@@ -272,7 +273,7 @@ public sealed partial class MapReconciler
         }
     }
 
-    /// <summary>Slots that the head counts; 0 without a head.</summary>
+    /// <summary>Slots that the head counts, bounded in case it is damaged; 0 without a head.</summary>
     private uint CountOf(FrontendKey key, LookupScope scope, out ServiceFlags flags)
     {
         bool exists = _maps.Services.TryLookup(HeadKey(key, scope), out ServiceEntry head);

@@ -14,8 +14,8 @@ public sealed partial class MapReconciler
     private readonly MapWriter _writer;
     private readonly LbMaps _maps;
     private readonly BackendLedger _backends;
-    private readonly IdAllocator<FrontendKey> _frontendIds = new();
-    private readonly IdAllocator<ServicePortKey> _portIds = new();
+    private readonly IdAllocator<FrontendKey> _frontendIds;
+    private readonly IdAllocator<ServicePortKey> _portIds;
     private readonly FrontendClaims _claims = new();
     private readonly Dictionary<ObjectName, ServiceLedger> _ledgers = [];
     private readonly HashSet<ObjectName> _displaced = [];
@@ -30,6 +30,8 @@ public sealed partial class MapReconciler
         _maps = maps;
         _writer = new MapWriter(maps);
         _backends = new BackendLedger(_writer);
+        _frontendIds = new IdAllocator<FrontendKey>(maps.ReverseNat.TakeNumber);
+        _portIds = new IdAllocator<ServicePortKey>(maps.ServicePorts.TakeNumber);
         _revision = (ulong)(time ?? TimeProvider.System).GetUtcNow().ToUnixTimeMilliseconds() << 20;
         Adopt();
     }

@@ -164,7 +164,7 @@ public sealed class ReconcileLoop : IDisposable
     {
         long start = _time.GetTimestamp();
         _resyncDue |= Interlocked.Exchange(ref _resyncRequested, 0) == 1;
-        DateTimeOffset? pending = ExchangePending(null);
+        DateTimeOffset? pending = TakePending();
         bool isSynced;
         try
         {
@@ -172,7 +172,7 @@ public sealed class ReconcileLoop : IDisposable
         }
         catch
         {
-            ExchangePending(pending);
+            KeepPending(pending);
             throw;
         }
 
@@ -249,13 +249,22 @@ public sealed class ReconcileLoop : IDisposable
         _store.SetProblems("", "Service", name, [.. image.Notices.Concat(conflicts).Select(n => new ObjectProblem("", "Service", name, "", n))]);
     }
 
-    private DateTimeOffset? ExchangePending(DateTimeOffset? pending)
+    private DateTimeOffset? TakePending()
     {
         lock (_pendingLock)
         {
-            DateTimeOffset? before = _pendingSince;
-            _pendingSince = pending;
-            return before;
+            DateTimeOffset? pending = _pendingSince;
+            _pendingSince = null;
+            return pending;
+        }
+    }
+
+    /// <summary>Puts back what was not written; changes that came meanwhile are newer.</summary>
+    private void KeepPending(DateTimeOffset? pending)
+    {
+        lock (_pendingLock)
+        {
+            _pendingSince = pending ?? _pendingSince;
         }
     }
 }

@@ -55,7 +55,7 @@ internal sealed class ByIdMap<TEntry, TLayout4, TLayout6>(
 
     public MapResult Delete(uint id) => ipv4.Delete(id) == MapResult.Ok ? MapResult.Ok : ipv6.Delete(id);
 
-    public ulong TakeNumber() => ipv4.TakeNumber();
+    public ulong TakeNumber(ulong above = 0) => ipv4.TakeNumber(above);
 
     public IEnumerable<KeyValuePair<uint, TEntry>> Entries() => ipv4.Entries().Concat(ipv6.Entries());
 

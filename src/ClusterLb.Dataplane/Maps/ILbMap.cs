@@ -35,10 +35,10 @@ public interface ILbMap<TKey, TEntry>
     /// <summary>Removes. Only the one writer may call it.</summary>
     MapResult Delete(in TKey key);
 
-    /// <summary>A number that this map never hands out again, from 1, over restarts of the writer too: ids and revisions.</summary>
-    /// <remarks>Backend ids come from the backend map, frontend ids from reverse NAT, service port ids and revisions from the
-    /// service port map.</remarks>
-    ulong TakeNumber();
+    /// <summary>A number that this map never hands out again, from 1, over restarts of the writer too: ids.</summary>
+    /// <remarks>Backend ids come from the backend map, frontend ids from reverse NAT, service port ids from the service port map.</remarks>
+    /// <param name="above">The number is higher than this one: what other maps still name although this one was made anew.</param>
+    ulong TakeNumber(ulong above = 0);
 
     /// <summary>All entries, each of them whole; not a snapshot of one moment. For control path, CLI and tests.</summary>
     IEnumerable<KeyValuePair<TKey, TEntry>> Entries();

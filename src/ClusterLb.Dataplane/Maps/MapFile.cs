@@ -91,9 +91,22 @@ public sealed partial class MapFile : IDisposable
             : throw new MapFileException($"Cannot read '{path}': {problem ?? $"its layout {spec.LayoutVersion} is not known"}.");
     }
 
-    /// <summary>A number that this file never hands out again, from 1: ids and revisions come from here. Thread-safe.</summary>
+    /// <summary>A number that this file never hands out again, from 1: ids come from here. Thread-safe.</summary>
     /// <remarks>A writer that is killed right after loses the number, never repeats it.</remarks>
-    public ulong TakeNumber() => Interlocked.Increment(ref Header.LastNumber);
+    /// <param name="above">The number is higher than this one.</param>
+    public ulong TakeNumber(ulong above = 0)
+    {
+        ref ulong last = ref Header.LastNumber;
+        while (true)
+        {
+            ulong seen = Volatile.Read(ref last);
+            ulong number = Math.Max(seen, above) + 1;
+            if (Interlocked.CompareExchange(ref last, number, seen) == seen)
+            {
+                return number;
+            }
+        }
+    }
 
     /// <summary>One of the words in the header that the kind of map may use, 0 to 7.</summary>
     public ref ulong Word(int index)

@@ -91,7 +91,7 @@ public sealed class NetworkMap : ILbMap<IpPrefix, NetworkFlags>, ISharedMap
     }
 
     /// <inheritdoc/>
-    public ulong TakeNumber() => _ipv4.TakeNumber();
+    public ulong TakeNumber(ulong above = 0) => _ipv4.TakeNumber(above);
 
     /// <inheritdoc/>
     public IEnumerable<KeyValuePair<IpPrefix, NetworkFlags>> Entries() => _ipv4.Entries().Concat(_ipv6.Entries());

@@ -36,7 +36,7 @@ public sealed class ReverseNatMap : ILbMap<uint, ReverseNatEntry>, ISharedMap
     public MapResult Delete(in uint key) => _map.Delete(key);
 
     /// <inheritdoc/>
-    public ulong TakeNumber() => _map.TakeNumber();
+    public ulong TakeNumber(ulong above = 0) => _map.TakeNumber(above);
 
     /// <inheritdoc/>
     public IEnumerable<KeyValuePair<uint, ReverseNatEntry>> Entries() => _map.Entries();

@@ -35,7 +35,7 @@ public sealed class ServiceMap : ILbMap<ServiceKey, ServiceEntry>, ISharedMap
     public MapResult Delete(in ServiceKey key) => key.Address.IsIpv4 ? _ipv4.Delete(key) : _ipv6.Delete(key);
 
     /// <inheritdoc/>
-    public ulong TakeNumber() => _ipv4.TakeNumber();
+    public ulong TakeNumber(ulong above = 0) => _ipv4.TakeNumber(above);
 
     /// <inheritdoc/>
     public IEnumerable<KeyValuePair<ServiceKey, ServiceEntry>> Entries() => _ipv4.Entries().Concat(_ipv6.Entries());

@@ -35,7 +35,7 @@ internal sealed class TypedMap<TKey, TEntry, TFileKey, TFileValue, TLayout>(Hash
 
     public MapResult Delete(in TKey key) => map.Delete(TLayout.PackKey(key));
 
-    public ulong TakeNumber() => map.File.TakeNumber();
+    public ulong TakeNumber(ulong above = 0) => map.File.TakeNumber(above);
 
     public IEnumerable<KeyValuePair<TKey, TEntry>> Entries()
     {

@@ -196,6 +196,80 @@ public sealed class ReconcileLoopTests
         Assert.Equal(0, _maps.Services.Count + _maps.Eligible.Count + _maps.Backends.Count + _maps.Serving.Count + _maps.ReverseNat.Count);
     }
 
+    [Fact]
+    public void An_id_that_was_released_is_not_given_again_after_a_restart()
+    {
+        MapReconciler reconciler = new(_maps);
+        Serve(reconciler, "web", "10.96.0.1", "10.244.1.1");
+        Serve(reconciler, "last", "10.96.0.2", "10.244.1.2");
+        uint backend = _maps.Backends.Entries().Max(e => e.Key);
+        uint frontend = _maps.ReverseNat.Entries().Max(e => e.Key);
+        uint port = _maps.ServicePorts.Entries().Max(e => e.Key);
+        reconciler.Sync(ServiceImage.Nothing(new ObjectName("test", "last")));
+
+        Serve(new MapReconciler(_maps), "next", "10.96.0.3", "10.244.1.3");
+
+        Assert.Equal(backend + 1, _maps.Backends.Entries().Max(e => e.Key));
+        Assert.Equal(frontend + 1, _maps.ReverseNat.Entries().Max(e => e.Key));
+        Assert.Equal(port + 1, _maps.ServicePorts.Entries().Max(e => e.Key));
+    }
+
+    [Fact]
+    public void An_id_that_a_slot_still_names_is_not_given_to_another_when_the_backends_were_lost()
+    {
+        Serve(new MapReconciler(_maps), "web", "10.96.0.1", "10.244.1.1");
+        Assert.True(_maps.Services.TryLookup(Head("10.96.0.1", 80) with { Slot = 1 }, out ServiceEntry slot));
+        _maps.Services.Update(Head("10.96.0.1", 80) with { Slot = 1 }, slot with { BackendId = 500 });
+
+        Serve(new MapReconciler(_maps), "next", "10.96.0.2", "10.244.1.2");
+
+        Assert.Equal(501u, _maps.Backends.Entries().Max(e => e.Key));
+    }
+
+    [Fact]
+    public void A_damaged_head_costs_no_more_deletes_than_the_map_has_entries()
+    {
+        var maps = new DictionaryLbMaps(capacity: 100);
+        var reconciler = new MapReconciler(maps);
+        Serve(reconciler, "web", "10.96.0.1", "10.244.1.1");
+        Assert.True(maps.Services.TryLookup(Head("10.96.0.1", 80), out ServiceEntry head));
+        maps.Services.Update(Head("10.96.0.1", 80), head with { Count = uint.MaxValue, Flags = head.Flags | ServiceFlags.Affinity });
+
+        reconciler.Sync(ServiceImage.Nothing(new ObjectName("test", "web"))); // of 4 billion it would take minutes
+
+        Assert.Equal(0, maps.Services.Count);
+    }
+
+    [Fact]
+    public void A_change_that_comes_during_a_sync_that_fails_is_pending_from_then_on()
+    {
+        Fill();
+        _store.SourceComplete();
+        using var loop = new ReconcileLoop(_store, _maps); // it counts only changes that come after it
+        _maps.AfterWrite = () =>
+        {
+            _store.Put(Service("api", "10.96.0.9", "http:80/TCP"));
+            throw new InvalidOperationException("no");
+        };
+
+        Assert.Throws<InvalidOperationException>(loop.SyncNow);
+
+        Assert.NotNull(loop.Status.PendingSince);
+    }
+
+    private static void Serve(MapReconciler reconciler, string name, string address, string backend)
+    {
+        var service = new ObjectName("test", name);
+        var backendKey = new BackendKey(IpAddr.Parse(backend), 8080, IpProtocol.Tcp);
+        var frontend = new FrontendKey(IpAddr.Parse(address), 80, IpProtocol.Tcp);
+        reconciler.Sync(new ServiceImage(
+            service,
+            [new ServicePortImage(new ServicePortKey(service, "http", IpProtocol.Tcp, IsIpv4: true),
+                [new BackendImage(backendKey, BackendState.Active)],
+                [new FrontendImage(frontend, ServiceFlags.None, [backendKey])])],
+            []));
+    }
+
     private void Fill()
     {
         _store.Put(Service("web", "10.96.0.1", "http:80/TCP"));
