@@ -75,7 +75,7 @@ public sealed class ManifestDirectory(string path, TimeProvider? time = null) : 
         {
             while (!cancellation.IsCancellationRequested)
             {
-                watcher ??= TryWatch(() => wake.Release()); // before the scan: what changes during it is an event
+                watcher ??= TryWatch(() => Release(wake)); // before the scan: what changes during it is an event
                 bool isListed = Scan(store);
                 if (!isListed)
                 {
@@ -166,6 +166,18 @@ public sealed class ManifestDirectory(string path, TimeProvider? time = null) : 
         catch (Exception e) when (e is ArgumentException or IOException or UnauthorizedAccessException)
         {
             return null; // no such directory, or no inotify instances left: the rescan finds changes, only later
+        }
+    }
+
+    private static void Release(SemaphoreSlim wake)
+    {
+        try
+        {
+            wake.Release();
+        }
+        catch (ObjectDisposedException)
+        {
+            // An event that was on its way when the watcher ended; it comes on a thread of the pool, where nobody would catch this.
         }
     }
 

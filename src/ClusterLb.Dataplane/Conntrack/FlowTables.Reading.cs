@@ -16,7 +16,7 @@ public sealed partial class FlowTables
     /// <exception cref="MapFileException">A file is there but is not a flow table.</exception>
     public static IEnumerable<FlowSnapshot> Read(string stateDirectory, long nowMs)
     {
-        string directory = Path.Combine(stateDirectory, Folder);
+        string directory = FlowDirectory.PathIn(stateDirectory);
         return ReadFile<FlowKey4>(Path.Combine(directory, Ipv4Name), ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, 1), nowMs)
             .Concat(ReadFile<FlowKey6>(Path.Combine(directory, Ipv6Name), ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, 1), nowMs));
     }
@@ -27,7 +27,7 @@ public sealed partial class FlowTables
     /// <summary>The rows of counters of a state directory, <see cref="CounterRow.Words"/> numbers each; empty if there is no file.</summary>
     public static IReadOnlyList<ulong[]> ReadCounters(string stateDirectory)
     {
-        string path = Path.Combine(stateDirectory, Folder, CountersName);
+        string path = Path.Combine(FlowDirectory.PathIn(stateDirectory), CountersName);
         var rows = new List<ulong[]>();
         if (File.Exists(path))
         {

@@ -15,7 +15,6 @@ public sealed partial class FlowTables : IDisposable
     private const string Ipv4Name = "conntrack4";
     private const string Ipv6Name = "conntrack6";
     private const string CountersName = "counters";
-    private const string Folder = "flows";
 
     private readonly ConntrackTable<FlowKey4> _ipv4;
     private readonly ConntrackTable<FlowKey6> _ipv6;
@@ -58,8 +57,7 @@ public sealed partial class FlowTables : IDisposable
     /// <exception cref="MapFileException">No space, no right.</exception>
     public static FlowTables OpenForWriting(string stateDirectory, FlowCapacities capacities, Action<string> warn)
     {
-        string directory = Path.Combine(stateDirectory, Folder);
-        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        string directory = FlowDirectory.Make(stateDirectory);
         return new FlowTables(
             OpenConntrack<FlowKey4>(directory, Ipv4Name, capacities.Ipv4, warn),
             OpenConntrack<FlowKey6>(directory, Ipv6Name, capacities.Ipv6, warn),

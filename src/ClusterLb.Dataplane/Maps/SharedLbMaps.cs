@@ -10,8 +10,6 @@ public sealed class SharedLbMaps : LbMaps
     /// <summary>Directory of the maps, in the state directory.</summary>
     public const string DirectoryName = "maps";
 
-    private const string FlowsDirectoryName = "flows";
-
     private readonly MapFile? _epochFile; // of a reader; the writer's belongs to its epochs
     private readonly Epochs _epochs;
     private readonly TypedMap<ServingKey, byte, ServingFileKey, NoValue, ServingLayout> _serving;
@@ -90,9 +88,8 @@ public sealed class SharedLbMaps : LbMaps
     public static SharedLbMaps OpenForWriting(string stateDir, LbMapCapacities capacities, Action<string> warn)
     {
         string mapsDirectory = Path.Combine(stateDir, DirectoryName);
-        string flowsDirectory = Path.Combine(stateDir, FlowsDirectoryName);
         Directory.CreateDirectory(mapsDirectory);
-        Directory.CreateDirectory(flowsDirectory);
+        string flowsDirectory = FlowDirectory.Make(stateDir);
         if (!MapFile.IsInMemory(mapsDirectory))
         {
             warn($"'{mapsDirectory}' is not on tmpfs: a write to a map may wait for the disk, tens of milliseconds. " +

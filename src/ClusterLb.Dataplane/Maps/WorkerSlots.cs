@@ -113,7 +113,7 @@ public sealed class WorkerSlots : IDisposable
     /// <exception cref="UnauthorizedAccessException">Not for this user.</exception>
     public static IReadOnlyList<WorkerHeartbeat> Read(string stateDirectory)
     {
-        string path = Path.Combine(stateDirectory, "flows", FileName);
+        string path = Path.Combine(FlowDirectory.PathIn(stateDirectory), FileName);
         if (!File.Exists(path))
         {
             return [];

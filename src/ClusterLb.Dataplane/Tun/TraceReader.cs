@@ -1,3 +1,4 @@
+using ClusterLb.Dataplane.Maps;
 using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Dataplane.Tun;
@@ -38,7 +39,7 @@ public sealed class TraceReader : IDisposable
     public static TraceReader Open(string stateDirectory)
     {
         SafeFileHandle handle = File.OpenHandle(
-            Path.Combine(stateDirectory, "flows", TraceRing.FileName),
+            Path.Combine(FlowDirectory.PathIn(stateDirectory), TraceRing.FileName),
             FileMode.Open,
             FileAccess.ReadWrite,
             FileShare.ReadWrite | FileShare.Delete);

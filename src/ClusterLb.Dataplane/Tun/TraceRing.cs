@@ -37,8 +37,7 @@ public sealed class TraceRing : IDisposable
     /// <exception cref="MapFileException">No space, no right.</exception>
     public static TraceRing OpenForWriting(string stateDirectory, int workers)
     {
-        string directory = Path.Combine(stateDirectory, "flows");
-        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        string directory = FlowDirectory.Make(stateDirectory);
         return new(MapFile.OpenForWriting(directory, SpecOf(workers), upgrade: null, out _));
     }
 

@@ -40,6 +40,15 @@ public sealed class SharedLbMapsTests : IDisposable
     }
 
     [Fact]
+    public void Nobody_else_may_look_at_the_flows()
+    {
+        using SharedLbMaps writer = Open(LbMapCapacities.Small);
+        Assert.Equal(
+            UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
+            File.GetUnixFileMode(Path.Combine(_stage.Directory, "flows")));
+    }
+
+    [Fact]
     public void Readers_cannot_write()
     {
         using SharedLbMaps writer = Open(LbMapCapacities.Small);
