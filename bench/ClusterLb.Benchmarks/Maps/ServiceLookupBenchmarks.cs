@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace ClusterLb.Benchmarks.Maps;
 
 /// <summary>What does a new flow's way through the maps cost: slot 0, one slot, its backend; and does it grow with the services?</summary>
-/// <remarks>Issue: at most 60 ns at 100,000 services of 5 endpoints, within 20 % of 100 services when the same number of entries is
+/// <remarks>Target: at most 60 ns at 100,000 services of 5 endpoints, within 20 % of 100 services when the same number of entries is
 /// touched (HundredHot). AllRandom draws uniformly from all services: it measures the memory, not the map. The maps are what
 /// the dataplane has: files on tmpfs, received as descriptors, mapped read-only.</remarks>
 public class ServiceLookupBenchmarks
