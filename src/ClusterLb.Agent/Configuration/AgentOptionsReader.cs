@@ -1,3 +1,4 @@
+using ClusterLb.ControlPlane.Kubernetes;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -62,18 +63,14 @@ public static class AgentOptionsReader
 
     private static IEnumerable<YamlDocument> Documents(string text, ConfigurationFindings findings)
     {
-        var stream = new YamlStream();
         try
         {
-            stream.Load(new StringReader(text));
+            return YamlText.Read(new StringReader(text));
         }
         catch (YamlException e)
         {
             findings.Problems.Add($"{findings.Source}:{e.Start.Line}: not YAML: {e.Message}");
             return [];
         }
-
-        // "---" at the end of a file makes an empty document.
-        return stream.Documents.Where(document => document.RootNode is not YamlScalarNode { Value: null or "" });
     }
 }

@@ -11,6 +11,8 @@ internal sealed class ManifestFile(string path)
     /// <summary>Below this age a second write may leave length and time as they are: file times tick every few milliseconds.</summary>
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(50);
 
+    private static readonly (DateTime, long, bool) Nothing = (DateTime.MaxValue, 0, true);
+
     private (DateTime Written, long Length, bool IsSettled) _stamp;
 
     /// <summary>The good objects by identity; those that turned bad in their last good version.</summary>
@@ -25,7 +27,19 @@ internal sealed class ManifestFile(string path)
     {
         try
         {
-            using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using FileStream? stream = Open();
+            if (stream is null)
+            {
+                bool wasEmpty = _stamp == Nothing;
+                _stamp = Nothing;
+                if (!wasEmpty)
+                {
+                    Parse(Stream.Null, reader);
+                }
+
+                return !wasEmpty;
+            }
+
             DateTime written = File.GetLastWriteTimeUtc(stream.SafeFileHandle); // of the file itself, also through a link
             var stamp = (written, stream.Length, utcNow - written > Tick);
             if (stamp == _stamp)
@@ -39,10 +53,20 @@ internal sealed class ManifestFile(string path)
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or YamlException or JsonException or DecoderFallbackException)
         {
             string where = e is YamlException yaml ? $"line {yaml.Start.Line}, column {yaml.Start.Column}: " : "";
-            Problems = [new ObjectProblem(path, "", default, "", $"cannot be read: {where}{e.Message} What it held before is kept.")];
+            string kept = Objects.Count > 0 ? " What it held before is kept." : "";
+            Problems = [new ObjectProblem(path, "", default, "", $"cannot be read: {where}{e.Message.TrimEnd('.')}.{kept}")];
         }
 
         return true;
+    }
+
+    /// <summary>Opens the file; null if it has no bytes. A pipe has none either, and opening one would wait for ever.</summary>
+    private FileStream? Open()
+    {
+        FileSystemInfo target = File.ResolveLinkTarget(path, returnFinalTarget: true) ?? new FileInfo(path);
+        return target is FileInfo { Length: 0 }
+            ? null
+            : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
     }
 
     private void Parse(Stream stream, ObjectReader reader)

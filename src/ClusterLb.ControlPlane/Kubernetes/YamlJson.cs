@@ -18,16 +18,9 @@ internal static partial class YamlJson
     /// <exception cref="YamlException">The text is not YAML, too deep, or grows too large by aliases.</exception>
     public static IEnumerable<JsonDocument> Read(TextReader text)
     {
-        var stream = new YamlStream();
         var parser = new DepthLimit(new Parser(text));
-        stream.Load(parser);
-        foreach (YamlDocument document in stream.Documents)
+        foreach (YamlDocument document in YamlText.Read(parser))
         {
-            if (document.RootNode is YamlScalarNode { Value: null or "" })
-            {
-                continue; // nothing between two separators
-            }
-
             using var buffer = new MemoryStream();
             using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { SkipValidation = true }))
             {

@@ -58,6 +58,8 @@ public sealed class ManifestDirectoryTests : IDisposable
     [InlineData("a.yaml", "kind: Service\n  bad: [indent")]
     [InlineData("a.json", "{\"kind\": \"Service\"")]
     [InlineData("a.yaml", "\"\\xff")]
+    [InlineData("a.yaml", "kind: Service\nmetadata: {name: web\nspec: [}\n")]
+    [InlineData("a.yaml", "apiVersion: v1\nkind: [Service\nmetadata:\n  name: web\n")]
     public void A_file_that_cannot_be_read_is_named_and_what_it_held_stays(string file, string broken)
     {
         Write(file, file.EndsWith("json", StringComparison.Ordinal)
@@ -79,6 +81,44 @@ public sealed class ManifestDirectoryTests : IDisposable
         Scan();
         Assert.Equal(file.EndsWith("yaml", StringComparison.Ordinal) ? 0 : 1, _store.Problems.Length);
         Assert.Equal(file.EndsWith("json", StringComparison.Ordinal), Find("web") is not null); // an empty file is valid YAML, not JSON
+    }
+
+    [Fact]
+    public void No_mutation_of_a_manifest_ends_the_reading_of_the_others()
+    {
+        const int seed = 5;
+        const string marks = "{}[]:,-&*!|>'\"%@`#?\n\t \0x";
+        var random = new Random(seed);
+        string good = Service("web", 80);
+        Write("b.yaml", Service("other", 80));
+        for (int round = 0; round < 2_000; round++)
+        {
+            char[] text = good.ToCharArray();
+            for (int i = random.Next(1, 4); i > 0; i--)
+            {
+                text[random.Next(text.Length)] = marks[random.Next(marks.Length)];
+            }
+
+            Write("a.yaml", new string(text));
+            Exception? thrown = Record.Exception(Scan);
+            Assert.True(thrown is null, $"seed {seed}, round {round}: {thrown} of\n{new string(text)}");
+            Assert.NotNull(Find("other"));
+        }
+    }
+
+    [Fact]
+    public void A_pipe_among_the_manifests_is_not_waited_for()
+    {
+        Write("b.yaml", Service("other", 80));
+        using (var mkfifo = System.Diagnostics.Process.Start("mkfifo", Path.Combine(_folder.FullName, "a.yaml")))
+        {
+            mkfifo.WaitForExit();
+            Assert.Equal(0, mkfifo.ExitCode);
+        }
+
+        Scan();
+
+        Assert.NotNull(Find("other"));
     }
 
     [Fact]
