@@ -41,7 +41,7 @@ internal static class LabCommand
             };
             LabCluster lab = await LabCluster.UpAsync(options, Console.WriteLine, cancel);
             Console.WriteLine($"up; everything of it is in {lab.Folder}");
-            Console.WriteLine("try:  clusterlb lab exec client-a -- clusterlb lab connect 10.96.0.10:80");
+            Console.WriteLine($"try:  clusterlb lab exec{LabCluster.NameArgument(lab.Name)} client-a -- clusterlb lab connect 10.96.0.10:80");
             return 0;
         }));
         return command;
@@ -186,7 +186,7 @@ internal static class LabCommand
         }
         catch (LabException e)
         {
-            await Console.Error.WriteLineAsync(e.Message);
+            await Console.Error.WriteLineAsync($"clusterlb: {e.Message}");
             return 1;
         }
         catch (OperationCanceledException)

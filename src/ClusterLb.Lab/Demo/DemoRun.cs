@@ -43,6 +43,7 @@ public sealed class DemoRun
         long started = Stopwatch.GetTimestamp();
         var script = new DemoScript(writeLine);
         var options = new LabOptions { Name = name, EndsWithThisProcess = true };
+        LabCluster.CheckCanBeSetUp(options); // before the first heading
         script.Step("A cluster of two nodes in network namespaces of this machine");
         using (LabCluster lab = await LabCluster.UpAsync(options, script.Say, cancel))
         {
@@ -50,7 +51,7 @@ public sealed class DemoRun
             script.Step("Everything is taken down");
         }
 
-        script.Expect(NetworkNamespace.WithPrefix(options.Name + "-").Count == 0, "no namespace and no process is left");
+        script.Expect(LabCluster.ExistingNamespaces(options.Name, options.Topology).Count == 0, "no namespace and no process is left");
         writeLine("");
         foreach (string surprise in script.Surprises)
         {
@@ -78,7 +79,7 @@ public sealed class DemoRun
     {
         _script.Step($"Who answers: {Connections:N0} connections of pod {Client} to each frontend of service default/{Web.Name}");
         string[] pods = [.. Web.Backends.Select(p => p.Name)];
-        _script.Say($"{"FRONTEND",-20} {"PROTOCOL",-9}{string.Concat(pods.Select(p => $"{p,7}"))}{"FAILED",8}   {"CHI-SQUARE",-16}{"MEDIAN",9}{"99 %",9}   CLIENT ADDRESS SEEN");
+        _script.Say($"{"FRONTEND",-20} {"PROTOCOL",-9}{string.Concat(pods.Select(p => $"{p,7}"))}{"FAILED",8}   {"CHI-SQUARE",-16}{"MEDIAN",12}{"99 %",12}   CLIENT ADDRESS SEEN");
         var spreads = new List<EvenSpread>();
         int answered = 0;
         int kept = 0;
@@ -95,7 +96,7 @@ public sealed class DemoRun
                 string counts = string.Concat(pods.Select(p => $"{report.AnsweredBy.GetValueOrDefault(p),7}"));
                 string chi = $"{spread.ChiSquare:0.00} < {spread.Limit:0.00}";
                 _script.Say($"{report.Target,-20} {(protocol == ConnectProtocol.Udp ? "UDP" : "TCP"),-9}{counts}{report.Connections - report.Succeeded,8}   " +
-                    $"{chi,-16}{report.MedianMs,6:0.00} ms{report.P99Ms,6:0.00} ms   {string.Join(", ", report.Clients)}");
+                    $"{chi,-16} {report.MedianMs,8:0.00} ms {report.P99Ms,8:0.00} ms   {string.Join(", ", report.Clients)}");
             }
         }
 

@@ -43,24 +43,46 @@ public sealed class LabCluster : IDisposable
 
     internal LabState State { get; }
 
-    internal string StateFile => Path.Combine(Folder, "lab.json");
+    internal string StateFile => StateFileOf(Name);
 
     internal string ReadyFile => Path.Combine(Folder, "pods.ready");
 
-    /// <summary>Sets a lab up; one of the same name, and those whose owner is gone, are taken down first.</summary>
+    /// <summary>Whether <see cref="UpAsync"/> may begin: tools and rights are there, and nobody else has the lab's names.</summary>
+    /// <exception cref="LabException">It may not, and why.</exception>
+    public static void CheckCanBeSetUp(LabOptions options)
+    {
+        string[] problems = [.. options.Problems(), .. Tool.Missing()];
+        if (problems.Length > 0)
+        {
+            throw new LabException($"lab '{options.Name}' cannot be set up: {string.Join("; ", problems)}");
+        }
+
+        if (ReadState(options.Name) is { } state)
+        {
+            if (IsRunning(state))
+            {
+                throw new LabException(
+                    $"lab '{options.Name}' is already up; take it down with 'clusterlb lab down{NameArgument(options.Name)}', " +
+                    "or choose another --name");
+            }
+        }
+        else if (ExistingNamespaces(options.Name, options.Topology) is { Count: > 0 } foreign)
+        {
+            throw new LabException(
+                $"lab '{options.Name}' cannot be set up: network namespace {string.Join(", ", foreign.Select(n => n.Name))} exists " +
+                "and is not known to be the lab's; choose another --name, or remove it with 'ip netns del'");
+        }
+    }
+
+    /// <summary>Sets a lab up; what a dead one of the same name left, and labs whose owner is gone, are taken down first.</summary>
     /// <param name="options">How it shall be.</param>
     /// <param name="say">Called with a line for each step.</param>
     /// <param name="cancel">Checked between the steps; what was set up is taken down again.</param>
     /// <exception cref="LabException">Something is missing or failed; nothing is left behind.</exception>
     public static async Task<LabCluster> UpAsync(LabOptions options, Action<string> say, CancellationToken cancel = default)
     {
-        string[] problems = [.. options.Problems(), .. Tool.Missing()];
-        if (problems.Length > 0)
-        {
-            throw new LabException(string.Join('\n', problems));
-        }
-
-        foreach (string unwanted in Names().Where(n => LabState.Read(Path.Combine(FolderOf(n), "lab.json")) is { IsWanted: false }))
+        CheckCanBeSetUp(options);
+        foreach (string unwanted in Names().Where(n => ReadState(n) is { IsWanted: false }))
         {
             say($"taking down lab '{unwanted}', which was left behind");
             Down(unwanted);
@@ -73,7 +95,7 @@ public sealed class LabCluster : IDisposable
         try
         {
             Directory.CreateDirectory(lab.Folder);
-            state.Write(lab.StateFile);
+            state.Write(lab.StateFile); // before the first namespace: from here on those names are the lab's
             await lab.BuildAsync(say, cancel);
             if (!options.EndsWithThisProcess)
             {
@@ -93,9 +115,12 @@ public sealed class LabCluster : IDisposable
     /// <summary>A lab that is up already.</summary>
     /// <exception cref="LabException">There is none of that name.</exception>
     public static LabCluster Open(string name) =>
-        LabState.Read(Path.Combine(FolderOf(name), "lab.json")) is { } state
+        ReadState(name) is { } state
             ? new LabCluster(state, LabTopology.Default)
-            : throw new LabException($"There is no lab '{name}'. 'clusterlb lab up' makes one.");
+            : throw new LabException($"there is no lab '{name}'; 'clusterlb lab up{NameArgument(name)}' makes one");
+
+    /// <summary>What a command line needs after `clusterlb lab COMMAND` to mean this lab: nothing for the default name.</summary>
+    public static string NameArgument(string name) => name == LabOptions.DefaultName ? "" : $" --name {name}";
 
     /// <summary>The names of all labs that have a folder.</summary>
     public static IReadOnlyList<string> Names() =>
@@ -103,13 +128,25 @@ public sealed class LabCluster : IDisposable
 
     /// <summary>Takes a lab down: its processes, namespaces and folder. Nothing happens if there is none.</summary>
     /// <returns>False if there was nothing.</returns>
-    /// <exception cref="LabException">Something of it stays although all was tried.</exception>
+    /// <exception cref="LabException">Something of it stays although all was tried, or this user may not.</exception>
     public static bool Down(string name)
     {
+        if (LabOptions.NameProblem(name) is { } problem)
+        {
+            throw new LabException($"lab '{name}' cannot be taken down: {problem}");
+        }
+
+        if (!Environment.IsPrivilegedProcess)
+        {
+            throw new LabException($"lab '{name}' cannot be taken down: that needs root; run it with sudo");
+        }
+
         long started = Stopwatch.GetTimestamp();
         for (bool found = false; ; found = true)
         {
-            IReadOnlyList<NetworkNamespace> namespaces = NetworkNamespace.WithPrefix(name + "-");
+            // Without its record a lab has no namespaces: what has such a name then is somebody else's.
+            IReadOnlyList<NetworkNamespace> namespaces =
+                ReadState(name) is null ? [] : ExistingNamespaces(name, LabTopology.Default);
             if (namespaces.Count == 0 && !Directory.Exists(FolderOf(name)))
             {
                 return found;
@@ -118,13 +155,18 @@ public sealed class LabCluster : IDisposable
             if (Stopwatch.GetElapsedTime(started) > Patience)
             {
                 throw new LabException(
-                    $"Lab '{name}' cannot be taken down; there still are {FolderOf(name)} or the namespaces " +
-                    $"{string.Join(", ", namespaces.Select(n => n.Name))}.");
+                    $"lab '{name}' cannot be taken down: there still are {FolderOf(name)} or the namespaces " +
+                    $"{string.Join(", ", namespaces.Select(n => n.Name))}");
             }
 
             // Another process may be doing the same (the keeper, when the owner died): what is gone already is no error.
-            NamespaceProcesses.Kill(namespaces);
-            Tool.Try("ip", ["-force", "-batch", "-"], string.Concat(namespaces.Select(n => $"netns del {n.Name}\n")));
+            if (namespaces.Count > 0)
+            {
+                NamespaceProcesses.Kill(namespaces);
+                Tool.Try("ip", ["-force", "-batch", "-"], string.Concat(namespaces.Select(n => $"netns del {n.Name}\n")));
+                continue; // the record goes last
+            }
+
             DeleteFolder(FolderOf(name), recursive: true);
             DeleteFolder(Root, recursive: false); // only if this was the last lab
         }
@@ -185,6 +227,26 @@ public sealed class LabCluster : IDisposable
 
     /// <summary>Takes it down.</summary>
     public void Dispose() => Down(Name);
+
+    /// <summary>The namespaces of a lab's names that there are; whose they are, its record says.</summary>
+    internal static IReadOnlyList<NetworkNamespace> ExistingNamespaces(string name, LabTopology topology) =>
+        [.. topology.NamespaceOwners.Select(o => new NetworkNamespace($"{name}-{o}")).Where(n => n.Exists)];
+
+    private static bool IsRunning(LabState state)
+    {
+        if (!state.IsWanted)
+        {
+            return false;
+        }
+
+        ILookup<string, int> processes = NamespaceProcesses.All();
+        return state.OwnerProcess != 0
+            || ExistingNamespaces(state.Name, LabTopology.Default).Any(n => processes.Contains(n.Identity()));
+    }
+
+    private static LabState? ReadState(string name) => LabState.Read(StateFileOf(name));
+
+    private static string StateFileOf(string name) => Path.Combine(FolderOf(name), "lab.json");
 
     private static void DeleteFolder(string folder, bool recursive)
     {

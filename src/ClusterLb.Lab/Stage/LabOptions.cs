@@ -24,22 +24,28 @@ public sealed record LabOptions
     /// <summary>How to start ClusterLb: a program and its first arguments.</summary>
     public IReadOnlyList<string> Program { get; init; } = LabProgram.Running();
 
+    /// <summary>Why a lab cannot have this name; null if it can. A name is part of paths: it must not lead elsewhere.</summary>
+    internal static string? NameProblem(string name) =>
+        name.Length is < 1 or > 16 || name.Any(c => c is not ((>= 'a' and <= 'z') or (>= '0' and <= '9')))
+            ? "its name must be 1 to 16 lower-case letters and digits"
+            : null;
+
     /// <summary>Every problem at once.</summary>
     public IEnumerable<string> Problems()
     {
-        if (Name.Length is < 1 or > 16 || Name.Any(c => c is not ((>= 'a' and <= 'z') or (>= '0' and <= '9'))))
+        if (NameProblem(Name) is { } problem)
         {
-            yield return $"The lab's name is '{Name}', but must be 1 to 16 lower-case letters and digits.";
+            yield return problem;
         }
 
         if (Mtu is < 1280 or > 65535)
         {
-            yield return $"The lab's MTU is {Mtu}, but must be from 1280 to 65535 bytes.";
+            yield return $"its MTU is {Mtu}, but must be from 1280 to 65535 bytes";
         }
 
         if (Program.Count == 0)
         {
-            yield return "The lab does not know how to start clusterlb: its program is empty.";
+            yield return "it does not know how to start clusterlb, because its program is empty";
         }
     }
 }

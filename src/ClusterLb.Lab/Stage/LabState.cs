@@ -39,9 +39,14 @@ public sealed record LabState(
         }
         catch (Exception e) when (e is IOException or JsonException)
         {
-            return null; // killed while writing: the namespaces still say what there is
+            return null;
         }
     }
 
-    internal void Write(string file) => File.WriteAllText(file, JsonSerializer.Serialize(this, LabJson.Default.LabState));
+    /// <summary>Replaces the file as a whole: without it nobody knows that the namespaces are the lab's.</summary>
+    internal void Write(string file)
+    {
+        File.WriteAllText(file + ".new", JsonSerializer.Serialize(this, LabJson.Default.LabState));
+        File.Move(file + ".new", file, overwrite: true);
+    }
 }

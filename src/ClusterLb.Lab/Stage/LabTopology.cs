@@ -57,6 +57,10 @@ public sealed record LabTopology
     /// <summary>Two nodes, seven pods, and a service for every question that the lab asks.</summary>
     public static LabTopology Default { get; } = Build();
 
+    /// <summary>Everything that has a network namespace of its own: a host-network pod has not.</summary>
+    public IEnumerable<string> NamespaceOwners =>
+        [SwitchName, ClientName, .. Nodes.Select(n => n.Name), .. Pods.Where(p => !p.HostNetwork).Select(p => p.Name)];
+
     /// <summary>The pod of that name.</summary>
     /// <exception cref="LabException">There is none.</exception>
     public LabPod Pod(string name) =>

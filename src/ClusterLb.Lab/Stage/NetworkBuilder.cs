@@ -21,8 +21,7 @@ internal sealed class NetworkBuilder(LabTopology topology, int mtu, Func<string,
     /// <summary>Builds it all; what exists already is an error, so take an old lab down first.</summary>
     public void Build()
     {
-        List<string> names = [LabTopology.SwitchName, LabTopology.ClientName,
-            .. topology.Nodes.Select(n => n.Name), .. topology.Pods.Where(p => !p.HostNetwork).Select(p => p.Name)];
+        string[] names = [.. topology.NamespaceOwners];
         Batch(null, string.Concat(names.Select(n => $"netns add {namespaceOf(n).Name}\n")));
         foreach (string name in names)
         {

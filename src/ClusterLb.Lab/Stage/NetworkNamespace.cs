@@ -70,12 +70,6 @@ public sealed class NetworkNamespace(string name)
     /// <summary>The kernel's identity of this namespace, in the form of the links /proc/PID/ns/net.</summary>
     internal string Identity() => Run(() => new FileInfo("/proc/thread-self/ns/net").LinkTarget!);
 
-    /// <summary>Every namespace whose name starts with <paramref name="prefix"/>.</summary>
-    internal static IReadOnlyList<NetworkNamespace> WithPrefix(string prefix) =>
-        Directory.Exists(Folder)
-            ? [.. Directory.EnumerateFiles(Folder, prefix + "*").Select(f => new NetworkNamespace(System.IO.Path.GetFileName(f)))]
-            : [];
-
     private void Enter()
     {
         SafeFileHandle file;

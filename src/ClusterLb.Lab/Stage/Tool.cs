@@ -67,18 +67,18 @@ public static class Tool
     {
         if (!Environment.IsPrivilegedProcess)
         {
-            yield return "The lab makes network namespaces and needs root.";
+            yield return "it makes network namespaces, which needs root (run it with sudo)";
         }
 
         if (!File.Exists("/dev/net/tun"))
         {
-            yield return "/dev/net/tun does not exist (kernel module 'tun').";
+            yield return "/dev/net/tun does not exist (kernel module 'tun')";
         }
 
-        string[] folders = [.. (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':'), "/usr/sbin", "/sbin"];
+        string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':');
         foreach (string tool in Needed.Where(t => !folders.Any(f => File.Exists(Path.Combine(f, t)))))
         {
-            yield return $"The program '{tool}' is not installed (Debian: apt-get install iproute2 nftables util-linux).";
+            yield return $"the program '{tool}' is not in PATH (Debian: apt-get install iproute2 nftables util-linux)";
         }
     }
 

@@ -62,6 +62,64 @@ public sealed class LabTests(BareLabFixture fixture)
     }
 
     [LabFact]
+    public async Task A_foreign_namespace_with_the_labs_prefix_survives()
+    {
+        string name = $"e2ef{Environment.ProcessId}";
+        string foreign = $"{name}-foreign";
+        var options = new LabOptions { Name = name, Program = fixture.Lab.Program, WithAgents = false, EndsWithThisProcess = true };
+        Tool.Run("ip", ["netns", "add", foreign]);
+        try
+        {
+            Assert.False(LabCluster.Down(name));
+            (await LabCluster.UpAsync(options, _ => { })).Dispose();
+
+            Assert.True(new NetworkNamespace(foreign).Exists);
+        }
+        finally
+        {
+            Tool.Try("ip", ["netns", "del", foreign]);
+        }
+    }
+
+    [LabFact]
+    public async Task A_foreign_namespace_with_a_name_of_the_lab_keeps_it_from_being_set_up()
+    {
+        string name = $"e2eo{Environment.ProcessId}";
+        string foreign = $"{name}-{LabTopology.SwitchName}";
+        var options = new LabOptions { Name = name, Program = fixture.Lab.Program, WithAgents = false, EndsWithThisProcess = true };
+        Tool.Run("ip", ["netns", "add", foreign]);
+        try
+        {
+            LabException refused = await Assert.ThrowsAsync<LabException>(() => LabCluster.UpAsync(options, _ => { }));
+
+            Assert.Contains(foreign, refused.Message, StringComparison.Ordinal);
+            Assert.False(LabCluster.Down(name));
+            Assert.True(new NetworkNamespace(foreign).Exists);
+        }
+        finally
+        {
+            Tool.Try("ip", ["netns", "del", foreign]);
+        }
+    }
+
+    [LabFact]
+    public async Task A_lab_that_is_up_is_not_replaced()
+    {
+        var options = new LabOptions { Name = fixture.Lab.Name, Program = fixture.Lab.Program, WithAgents = false };
+
+        LabException refused = await Assert.ThrowsAsync<LabException>(() => LabCluster.UpAsync(options, _ => { }));
+
+        Assert.Contains("is already up", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain((await fixture.Lab.StatusAsync()).Members, m => m.State == "missing");
+    }
+
+    [LabTheory]
+    [InlineData("")]
+    [InlineData("../elsewhere")]
+    public void A_name_that_leads_elsewhere_is_not_taken_down(string name) =>
+        Assert.Throws<LabException>(() => LabCluster.Down(name));
+
+    [LabFact]
     public void Nothing_is_changed_outside_the_namespaces()
     {
         // The lab of this collection is up: the namespace of this process must not show it.
