@@ -21,6 +21,11 @@ public static class TunDeviceFactory
         TunOffloads.None,
     ];
 
+    // The queues of a killed process close some milliseconds after its locks fall; the kernel tells of a lost carrier up to
+    // a second later (linkwatch_urgent_event, net/core/link_watch.c).
+    private const int CarrierTimeoutMs = 1_500;
+    private const int CarrierIntervalMs = 10;
+
     /// <summary>Attaches exactly <see cref="TunOptions.Queues"/> queues, creating the interface if it is not there.</summary>
     /// <param name="options">Must be free of <see cref="TunOptions.Problems"/>.</param>
     /// <param name="offloads">What the kernel accepted.</param>
@@ -29,6 +34,12 @@ public static class TunDeviceFactory
     public static IReadOnlyList<SafeFileHandle> Open(TunOptions options, out TunOffloads offloads)
     {
         bool existed = TunInterop.InterfaceExists(options.Name, out bool running);
+        for (long begun = Environment.TickCount64; running && Environment.TickCount64 - begun < CarrierTimeoutMs;)
+        {
+            Thread.Sleep(CarrierIntervalMs);
+            existed = TunInterop.InterfaceExists(options.Name, out running);
+        }
+
         if (running)
         {
             // A carrier means that somebody holds a queue; one more queue that he does not serve would swallow flows.

@@ -80,6 +80,16 @@ public sealed class TunDeviceTests
     });
 
     [LabFact]
+    public void A_device_whose_last_server_is_just_ending_is_waited_for() => NamespaceInterop.Run(() =>
+    {
+        IReadOnlyList<SafeFileHandle> served = TunDeviceFactory.Open(Options, out _);
+        Ip("link set clbtest0 up");
+        using var ending = new Timer(_ => Close(served), null, dueTime: 100, period: Timeout.Infinite);
+
+        Close(TunDeviceFactory.Open(Options, out _));
+    });
+
+    [LabFact]
     public void A_device_that_was_deleted_says_so_to_who_reads_it() => NamespaceInterop.Run(() =>
     {
         IReadOnlyList<SafeFileHandle> queues = TunDeviceFactory.Open(Options, out _);
