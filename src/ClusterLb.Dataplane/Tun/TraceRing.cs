@@ -38,7 +38,7 @@ public sealed class TraceRing : IDisposable
     public static TraceRing OpenForWriting(string stateDirectory, int workers)
     {
         string directory = FlowDirectory.Make(stateDirectory);
-        return new(MapFile.OpenForWriting(directory, SpecOf(workers), upgrade: null, out _));
+        return new(MapFile.OpenForWriting(directory, SpecOf(workers), upgrade: (_, _) => true, out _)); // old records are worth nothing
     }
 
     /// <summary>Takes over a descriptor that came from the agent, or that a reader opened.</summary>

@@ -55,6 +55,21 @@ public sealed class TraceRingTests
     }
 
     [Fact]
+    public void Another_number_of_workers_takes_a_fresh_file_and_leaves_none_behind()
+    {
+        DirectoryInfo directory = Directory.CreateTempSubdirectory("clb-trace-");
+        TraceRing.OpenForWriting(directory.FullName, workers: 1).Dispose();
+
+        using (TraceRing ring = TraceRing.OpenForWriting(directory.FullName, workers: 2))
+        {
+            Assert.Equal(2, ring.Workers);
+        }
+
+        Assert.Equal([TraceRing.FileName], Directory.GetFiles(Path.Combine(directory.FullName, "flows")).Select(Path.GetFileName));
+        directory.Delete(recursive: true);
+    }
+
+    [Fact]
     public void A_reader_never_sees_half_a_record()
     {
         using var ring = TraceRing.CreateInMemory(workers: 1);
