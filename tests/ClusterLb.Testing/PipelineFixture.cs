@@ -173,11 +173,11 @@ public sealed class PipelineFixture : IDisposable
 
     /// <summary>Sends a packet and tells what comes out: a line as tcpdump's, with <c>pass: </c> or <c>reject: </c> before it
     /// where it is not forwarded; <c>drop: Reason</c>.</summary>
-    public string Send(byte[] packet, bool partialChecksum = false)
+    public string Send(byte[] packet, bool partialChecksum = false, ushort checksumStart = 20)
     {
         var buffer = new byte[Math.Max(packet.Length + 128, 2048)];
         packet.CopyTo(buffer, 0);
-        var meta = new PacketMeta { Length = packet.Length, Queue = Queue, PartialChecksum = partialChecksum };
+        var meta = new PacketMeta { Length = packet.Length, Queue = Queue, PartialChecksum = partialChecksum, ChecksumStart = checksumStart };
         Verdict = _pipeline.Process(buffer, ref meta, NowMs);
         Meta = meta;
         Written = Verdict == Verdict.Drop ? [] : buffer[..meta.Length];

@@ -8,9 +8,13 @@ public struct PacketMeta
     /// <summary>In: bytes of the packet. Out: bytes to write (an answer is shorter or longer than what it answers).</summary>
     public int Length;
 
-    /// <summary>In: virtio_net_hdr says NEEDS_CSUM, so the transport checksum field holds the pseudo-header sum only.
-    /// Out: false for an answer that we crafted, whose header must be zeroed.</summary>
+    /// <summary>In: virtio_net_hdr says NEEDS_CSUM, so the checksum field of the header at <see cref="ChecksumStart"/> holds the
+    /// pseudo-header sum only. Out: false if that is not the packet's own transport header but a tunnelled one, and for an
+    /// answer that we crafted, whose header must be zeroed.</summary>
     public bool PartialChecksum;
+
+    /// <summary>In: where, in the packet, the header begins that <see cref="PartialChecksum"/> is about.</summary>
+    public ushort ChecksumStart;
 
     /// <summary>In: the queue it was read from. Out: the queue of its flow, which it must be written to.</summary>
     public ushort Queue;

@@ -63,6 +63,7 @@ public sealed partial class PacketPipeline
             return Drop(ref meta, problem);
         }
 
+        meta.PartialChecksum &= meta.ChecksumStart == at.TransportOffset;
         if (at.IsIcmpError)
         {
             return TranslateError(packet, at, ref meta, nowMs);

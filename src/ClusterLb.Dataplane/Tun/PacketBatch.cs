@@ -55,10 +55,12 @@ public sealed class PacketBatch
     public void Add(int frameLength, int queue)
     {
         bool partial = VnetHeader.HasPartialChecksum(NextFrame);
+        ushort checksumStart = VnetHeader.ChecksumStart(NextFrame);
         ref PacketMeta meta = ref _metas[Count];
         meta = default;
         meta.Length = frameLength - VnetHeader.Length;
         meta.PartialChecksum = partial;
+        meta.ChecksumStart = checksumStart;
         meta.Queue = (ushort)queue;
         _verdicts[Count] = Dataplane.Verdict.Drop;
         Count++;

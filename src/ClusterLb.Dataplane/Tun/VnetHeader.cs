@@ -11,11 +11,16 @@ public static class VnetHeader
     public const int Length = 10;
 
     private const int FlagsOffset = 0;
+    private const int ChecksumStartOffset = 6;
     private const byte NeedsChecksum = 1; // VIRTIO_NET_HDR_F_NEEDS_CSUM
 
-    /// <summary>True if the transport checksum field holds the pseudo-header sum only, not complemented.</summary>
+    /// <summary>True if the checksum field of the header at <see cref="ChecksumStart"/> holds the pseudo-header sum only, not complemented.</summary>
     /// <param name="frame">At least <see cref="Length"/> bytes.</param>
     public static bool HasPartialChecksum(ReadOnlySpan<byte> frame) => (frame[FlagsOffset] & NeedsChecksum) != 0;
+
+    /// <summary>Where in the packet the transport header begins whose checksum is partial: of a tunnel's packet, the inner one.</summary>
+    /// <param name="frame">At least <see cref="Length"/> bytes.</param>
+    public static ushort ChecksumStart(ReadOnlySpan<byte> frame) => BitConverter.ToUInt16(frame[ChecksumStartOffset..]); // native order
 
     /// <summary>Makes it the header of a packet that is complete in itself.</summary>
     public static void Clear(Span<byte> frame) => frame[..Length].Clear();

@@ -102,6 +102,16 @@ public sealed class ForwardingTests
     }
 
     [Fact]
+    public void A_partial_checksum_of_a_tunnelled_packet_leaves_the_outer_one_complete()
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService("10.96.0.10:4789/UDP", "10.244.1.5:4789");
+
+        string line = lb.Send(Packet.Udp("10.244.0.9:41000", "10.96.0.10:4789").Payload(100), partialChecksum: true, checksumStart: 70);
+
+        Assert.EndsWith("checksums ok", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_packet_that_is_for_no_service_is_passed_on_unchanged()
     {
         using PipelineFixture lb = new PipelineFixture().WithService("10.96.0.10:80/TCP", "10.244.1.5:8080");
