@@ -17,17 +17,17 @@ public static class NodeCleanup
     {
         ArgumentNullException.ThrowIfNull(say);
         cancellation.ThrowIfCancellationRequested();
-        if (!Directory.Exists(stateDirectory))
+        AgentRecord? record = AgentRecord.Load(stateDirectory);
+        using StateLease? lease = Directory.Exists(stateDirectory) ? TakeLease(stateDirectory, record) : null;
+        var steering = new NodeSteering(stateDirectory, NullLogger.Instance);
+        bool found = FindLeftovers(stateDirectory, steering);
+        if (lease is null && !found)
         {
-            say($"There is no state directory {stateDirectory}: nothing to remove.");
+            say($"There is no state directory {stateDirectory}, and nothing of it in this network: nothing to remove.");
             return;
         }
 
-        AgentRecord? record = AgentRecord.Load(stateDirectory);
-        using (StateLease lease = TakeLease(stateDirectory, record))
-        {
-            await RemoveAsync(stateDirectory, new NodeSteering(stateDirectory, NullLogger.Instance), NullLogger.Instance, say);
-        }
+        await RemoveAsync(stateDirectory, steering, NullLogger.Instance, say);
     }
 
     /// <summary>The same for a caller who holds the lease: an agent whose start failed.</summary>
@@ -45,12 +45,23 @@ public static class NodeCleanup
             bool steered = steering.RemoveRouting();
             if (steered)
             {
-                say("Removed nft table, routing rules and routes; restored kernel settings.");
+                say(steering.FoundDevice is null
+                    ? "Removed nft table, routing rules and routes; restored kernel settings."
+                    : "Removed nft table, routing rules and routes. Kernel settings stay as they are, for the record of what they were " +
+                      $"before is gone; see to them yourself if it matters: {NodeSteering.SettingsOfRecord}.");
             }
 
-            if (await DataplaneSupervisor.StopOrphanAsync(stateDirectory, log))
+            if (Directory.Exists(stateDirectory) && await DataplaneSupervisor.StopOrphanAsync(stateDirectory, log))
             {
                 say("Stopped the dataplane.");
+            }
+
+            if (steering.FoundDevice is { } device)
+            {
+                foreach (int pid in LostProcesses.EndDataplanes(device))
+                {
+                    say($"Process {pid} has a queue of {device} open and may not be ClusterLb's: it was left alone.");
+                }
             }
 
             if (steered)
@@ -58,6 +69,11 @@ public static class NodeCleanup
                 steering.RemoveDevice();
                 steering.Forget();
                 say("Removed the TUN device.");
+            }
+
+            if (!Directory.Exists(stateDirectory))
+            {
+                return;
             }
 
             say(StateDirectory.Remove(stateDirectory)
@@ -68,6 +84,26 @@ public static class NodeCleanup
         {
             throw new AgentException(e.Message, e);
         }
+    }
+
+    // Of a state directory that was removed, or whose steering.json was.
+    private static bool FindLeftovers(string stateDirectory, NodeSteering steering)
+    {
+        try
+        {
+            if (!steering.FindLeftovers())
+            {
+                return false;
+            }
+        }
+        catch (SteeringException e)
+        {
+            throw new AgentException(e.Message, e);
+        }
+
+        return LostProcesses.FindAgent(stateDirectory) is not { } pid
+            ? true
+            : throw new AgentException($"An agent (process {pid}) runs, though its state directory '{stateDirectory}' was removed. Stop it first.");
     }
 
     private static StateLease TakeLease(string stateDirectory, AgentRecord? record)

@@ -8,7 +8,7 @@ public sealed partial class NodeSteering
     public bool IsElsewhere => _file.IsElsewhere();
 
     /// <summary>Leaves the node as it was found: nft, rules, routes, settings, device. What is not there is no error.</summary>
-    /// <remarks>Goes by steering.json: without one nothing tells what is ours, and nothing is removed.</remarks>
+    /// <remarks>Goes by steering.json; without one nothing is removed, unless <see cref="FindLeftovers"/> found something.</remarks>
     /// <returns>False if there was nothing to remove.</returns>
     /// <exception cref="SteeringException">Something could not be removed; the rest was, and the record stays for another try.</exception>
     public bool Remove()
@@ -131,7 +131,7 @@ public sealed partial class NodeSteering
     }
 
     private void RemoveRoutes(bool ipv6) =>
-        RunIp(ipv6, [.. Routes(ipv6, Record.Options).Select(route => $"route del {route.Text} table {route.Table}")]);
+        RunIp(ipv6, [.. Routes(ipv6, Record.Options).Where(route => IsOurs(route, Record.Device)).Select(route => $"route del {route.Text} table {route.Table}")]);
 
     private void RestoreReservedPorts()
     {

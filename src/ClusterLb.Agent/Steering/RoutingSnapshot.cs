@@ -46,6 +46,13 @@ internal static class RoutingSnapshot
             Addresses: [.. link.GetProperty("addr_info").EnumerateArray().Select(address => $"{Text(address, "local")}/{address.GetProperty("prefixlen").GetInt32()}")]);
     }
 
+    /// <summary>The name of the TUN device with this alias, or null if there is none.</summary>
+    public static string? DeviceByAlias(string alias)
+    {
+        using JsonDocument json = JsonDocument.Parse(Tool.Run("ip", ["-j", "link", "show", "type", "tun"]) is { Length: > 0 } text ? text : "[]");
+        return json.RootElement.EnumerateArray().Where(link => Text(link, "ifalias") == alias).Select(link => Text(link, "ifname")).FirstOrDefault();
+    }
+
     /// <summary>The option of ip that chooses the family.</summary>
     public static string Family(bool ipv6) => ipv6 ? "-6" : "-4";
 

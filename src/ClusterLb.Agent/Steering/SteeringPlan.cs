@@ -15,7 +15,7 @@ internal sealed record SteeringPlan
     public const int TransmitQueueLength = 1000;
 
     /// <summary>Metric of the routes that refuse what the device, once gone, can no longer take.</summary>
-    private const int UnreachableMetric = 4000;
+    public const int UnreachableMetric = 4000;
 
     /// <summary>Where the kernel has its rule for local addresses.</summary>
     public const string KernelLocalRule = "0 lookup local";
@@ -35,23 +35,20 @@ internal sealed record SteeringPlan
     /// <summary>The plan for these inputs.</summary>
     public static SteeringPlan For(SteeringInputs inputs) => new()
     {
-        RulesOfFamily = inputs.Families.ToDictionary(family => family.IsIpv6, _ => Rules(inputs)),
+        RulesOfFamily = inputs.Families.ToDictionary(family => family.IsIpv6, _ => (IReadOnlyList<string>)Rules(inputs.Device, inputs.Options)),
         RoutesOfFamily = inputs.Families.ToDictionary(family => family.IsIpv6, family => (IReadOnlyList<PlannedRoute>)Routes(inputs, family)),
         Settings = DeviceSettings(inputs),
         Nft = NftRuleset.Render(inputs),
     };
 
-    private static IReadOnlyList<string> Rules(SteeringInputs inputs)
-    {
-        SteeringOptions o = inputs.Options;
-        return
-        [
-            $"{o.LocalPriority} lookup local",
-            $"{o.EmittedPriority} iif {inputs.Device} goto {o.LocalPriority}",
-            $"{o.MarkPriority} fwmark 0x{o.ReplyMark:x}/0x{o.ReplyMark:x} lookup {o.MarkTable}",
-            $"{o.ServicePriority} lookup {o.ServiceTable}",
-        ];
-    }
+    /// <summary>The rules of either family, in the order in which they are added.</summary>
+    public static string[] Rules(string device, SteeringOptions o) =>
+    [
+        $"{o.LocalPriority} lookup local",
+        $"{o.EmittedPriority} iif {device} goto {o.LocalPriority}",
+        $"{o.MarkPriority} fwmark 0x{o.ReplyMark:x}/0x{o.ReplyMark:x} lookup {o.MarkTable}",
+        $"{o.ServicePriority} lookup {o.ServiceTable}",
+    ];
 
     private static List<PlannedRoute> Routes(SteeringInputs inputs, SteeringFamily family)
     {

@@ -58,5 +58,11 @@ internal sealed class SteeringRecordFile(string stateDirectory)
     }
 
     /// <summary>Removes the file.</summary>
-    public void Delete() => File.Delete(_path);
+    public void Delete()
+    {
+        if (File.Exists(_path)) // the directory may be missing
+        {
+            File.Delete(_path);
+        }
+    }
 }

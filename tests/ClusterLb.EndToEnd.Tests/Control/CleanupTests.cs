@@ -54,6 +54,59 @@ public sealed class CleanupTests(BareLabFixture fixture)
         await Task.CompletedTask;
     }
 
+    [LabTheory]
+    [InlineData(false)] // the whole directory
+    [InlineData(true)] // steering.json, and the dataplane with its device
+    public async Task Cleanup_finds_what_a_lost_record_left_behind(bool withoutDevice)
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-b");
+        IReadOnlyList<string> before = WithoutSettings(NodeSnapshot.Take(agent.Namespace));
+        await StartAsync(agent);
+        await Eventually.IsAsync("the node is steered", () => fixture.Exec("node-b", "ip", "rule").Contains("clb0", StringComparison.Ordinal));
+
+        agent.Terminate();
+        await Eventually.IsAsync("the agent ended", () => agent.ProcessId == 0);
+        if (withoutDevice)
+        {
+            agent.KillDataplane();
+            await Eventually.IsAsync("the dataplane ended", () => agent.DataplaneProcessId == 0);
+            File.Delete(Path.Combine(agent.StateDirectory, "steering.json"));
+        }
+        else
+        {
+            Directory.Delete(agent.StateDirectory, recursive: true);
+        }
+
+        ToolResult cleanup = fixture.Clusterlb("node-b", "cleanup");
+
+        Assert.True(cleanup.ExitCode == 0, cleanup.Output + cleanup.Errors);
+        Assert.Contains("ip_forward", cleanup.Output, StringComparison.Ordinal);
+        Assert.Equal(0, agent.DataplaneProcessId);
+        IReadOnlyList<string> after = WithoutSettings(NodeSnapshot.Take(agent.Namespace));
+        Assert.True(before.SequenceEqual(after),
+            $"gone: {string.Join("\n      ", before.Except(after))}\nnew: {string.Join("\n     ", after.Except(before))}");
+    }
+
+    [LabFact]
+    public async Task Cleanup_refuses_while_an_agent_runs_whose_directory_was_removed()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-b");
+        await StartAsync(agent);
+        await Eventually.IsAsync("the node is steered", () => fixture.Exec("node-b", "ip", "rule").Contains("clb0", StringComparison.Ordinal));
+        Directory.Delete(agent.StateDirectory, recursive: true);
+
+        ToolResult refused = fixture.Clusterlb("node-b", "cleanup");
+        Assert.NotEqual(0, refused.ExitCode);
+        Assert.Contains($"{agent.ProcessId}", refused.Errors, StringComparison.Ordinal);
+
+        agent.Kill();
+        await Eventually.IsAsync("the agent ended", () => agent.ProcessId == 0);
+        Assert.Equal(0, fixture.Clusterlb("node-b", "cleanup").ExitCode);
+    }
+
+    private static List<string> WithoutSettings(IEnumerable<string> snapshot) =>
+        [.. snapshot.Where(line => !line.StartsWith("/proc/sys/", StringComparison.Ordinal))];
+
     internal static async Task StartAsync(AgentProcess agent)
     {
         agent.WriteConfig(mtu: 1500);

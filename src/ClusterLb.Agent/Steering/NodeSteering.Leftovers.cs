@@ -1,0 +1,79 @@
+namespace ClusterLb.Agent.Steering;
+
+public sealed partial class NodeSteering
+{
+    private const string DefaultDevice = "clb0";
+
+    /// <summary>The device of steering that was found without a record; null if there is a record, or nothing was found.</summary>
+    internal string? FoundDevice { get; private set; }
+
+    /// <summary>Settings that may differ from how they were found, and that no record remembers.</summary>
+    internal static string SettingsOfRecord =>
+        string.Join(", ", [Sysctls.Ipv4Forwarding, Sysctls.Ipv6Forwarding, Sysctls.ReservedPorts]);
+
+    /// <summary>Finds steering of this state directory whose record is lost, for <see cref="RemoveRouting"/> to remove.</summary>
+    /// <remarks>
+    /// The device's name tag tells whose it is. Without a device it is ours if nothing but our own rules and refusing routes
+    /// stands in our places. Kernel settings have no owner: they stay. Known are only the default tables and priorities.
+    /// </remarks>
+    internal bool FindLeftovers()
+    {
+        if (_file.IsElsewhere() || _file.Load() is not null)
+        {
+            return false;
+        }
+
+        var options = new SteeringOptions();
+        string? device = RoutingSnapshot.DeviceByAlias(Alias)
+            ?? (RoutingSnapshot.Device(DefaultDevice) is null && OnlyOursIsThere(options) ? DefaultDevice : null);
+        if (device is null)
+        {
+            return false;
+        }
+
+        FoundDevice = device;
+        bool knowsIpv6 = Sysctls.KernelHasIpv6;
+        _record = new SteeringRecord
+        {
+            Kernel = Dataplane.Maps.NodeIdentity.Current,
+            Device = device,
+            Options = options,
+            FoundRulesIpv4 = FoundBefore(ipv6: false, device, options),
+            FoundRulesIpv6 = knowsIpv6 ? FoundBefore(ipv6: true, device, options) : null,
+        };
+        return true;
+    }
+
+    // A family that was not steered has no rule for the device: null, and nothing of it is touched.
+    private static List<string>? FoundBefore(bool ipv6, string device, SteeringOptions options) =>
+        RoutingSnapshot.Rules(ipv6).Contains(EmittedRule(device, options)) || Routes(ipv6, options).Any(route => IsOurs(route, device))
+            ? [SteeringPlan.KernelLocalRule]
+            : null;
+
+    private static bool OnlyOursIsThere(SteeringOptions options)
+    {
+        bool found = false;
+        string[] ours = SteeringPlan.Rules(DefaultDevice, options);
+        foreach (bool ipv6 in Sysctls.KernelHasIpv6 ? new[] { false, true } : [false])
+        {
+            PlannedRoute[] routes = [.. Routes(ipv6, options)];
+            IReadOnlyList<string> rules = RoutingSnapshot.Rules(ipv6);
+            if (!routes.All(route => IsOurs(route, DefaultDevice)) || Foreign(rules, options, ours).Any())
+            {
+                return false;
+            }
+
+            found |= routes.Length > 0 || rules.Contains(EmittedRule(DefaultDevice, options));
+        }
+
+        return found;
+    }
+
+    private static string EmittedRule(string device, SteeringOptions options) =>
+        $"{options.EmittedPriority} iif {device} goto {options.LocalPriority}";
+
+    private static bool IsOurs(PlannedRoute route, string device) =>
+        $"{route.Text} ".Contains($" dev {device} ", StringComparison.Ordinal)
+        || (route.Text.StartsWith("unreachable ", StringComparison.Ordinal)
+            && route.Text.EndsWith($" metric {SteeringPlan.UnreachableMetric}", StringComparison.Ordinal));
+}
