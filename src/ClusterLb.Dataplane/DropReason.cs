@@ -72,4 +72,7 @@ public enum DropReason : byte
 
     /// <summary>A fragment of an SCTP packet: its CRC32c covers all of it, so a piece alone cannot be translated.</summary>
     SctpFragment = 22,
+
+    /// <summary>A part of a fragmented datagram that is for a service, or may be a backend's answer: all parts are dropped.</summary>
+    FragmentsUnsupported = 23,
 }

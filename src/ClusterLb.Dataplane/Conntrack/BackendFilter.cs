@@ -4,7 +4,7 @@ namespace ClusterLb.Dataplane.Conntrack;
 
 /// <summary>Remembers the addresses that flows were sent to, so that a packet from one of them without a flow is known for
 /// what it is: a reply that nobody can translate back any more.</summary>
-/// <remarks>A Bloom filter: no false "never seen"; at 65,536 backends one in 75 strangers is taken for a backend, which
+/// <remarks>A Bloom filter: no false "never seen"; at 32,768 backends with an address each, one in 75 strangers is taken for a backend, which
 /// matters only for packets that belong to nobody. Thread-safe; read and written by all workers, once per new flow.</remarks>
 internal sealed class BackendFilter
 {
@@ -15,16 +15,22 @@ internal sealed class BackendFilter
 
     public void Add(IpAddr address, ushort port, IpProtocol protocol)
     {
-        ulong hash = Hash(address, port, protocol);
+        Add(Hash(address, port, protocol));
+        Add(Hash(address, 0, IpProtocol.Any));
+    }
+
+    public bool MayContain(IpAddr address, ushort port, IpProtocol protocol) => MayContain(Hash(address, port, protocol));
+
+    /// <summary>At any port, by any protocol.</summary>
+    public bool MayContain(IpAddr address) => MayContain(Hash(address, 0, IpProtocol.Any));
+
+    private void Add(ulong hash)
+    {
         Set((uint)(hash >> 32));
         Set((uint)hash);
     }
 
-    public bool MayContain(IpAddr address, ushort port, IpProtocol protocol)
-    {
-        ulong hash = Hash(address, port, protocol);
-        return IsSet((uint)(hash >> 32)) && IsSet((uint)hash);
-    }
+    private bool MayContain(ulong hash) => IsSet((uint)(hash >> 32)) && IsSet((uint)hash);
 
     private void Set(uint hash)
     {

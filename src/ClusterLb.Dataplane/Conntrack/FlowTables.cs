@@ -178,6 +178,9 @@ public sealed partial class FlowTables : IDisposable
     /// <summary>True if a packet with this tuple looks like the answer of a backend that flows were sent to.</summary>
     public bool LooksLikeReply(in FlowTuple tuple) => _backends.MayContain(tuple.Source, tuple.SourcePort, tuple.Protocol);
 
+    /// <summary>True if an address looks like that of a backend that flows were sent to, at whatever port.</summary>
+    public bool IsFromBackend(IpAddr source) => _backends.MayContain(source);
+
     /// <summary>One slice of expiry: looks at some places of each table, at most once per millisecond for all workers together.</summary>
     /// <param name="nowMs">CLOCK_MONOTONIC milliseconds.</param>
     /// <param name="budget">Places to look at in each table: some 5 ns each, more where a flow is removed.</param>

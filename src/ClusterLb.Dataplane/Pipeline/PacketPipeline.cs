@@ -69,9 +69,9 @@ public sealed partial class PacketPipeline
             return TranslateError(packet, at, ref meta, nowMs);
         }
 
-        if (at.IsLaterFragment)
+        if (at.IsFragment)
         {
-            return Drop(ref meta, DropReason.FragmentWithoutFirst); // until first fragments are remembered
+            return RefuseFragment(at, ref meta, nowMs);
         }
 
         if (_flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow) && MayGoOn(flow, at, ref meta))
@@ -163,6 +163,23 @@ public sealed partial class PacketPipeline
         Tell(flow, ref meta);
         return Verdict.Forward;
     }
+
+    /// <summary>Later fragments have no ports, and first ones are not remembered: no part of a datagram is translated, since a
+    /// receiver would hold the first one and wait for the rest. What concerns no service goes on.</summary>
+    private Verdict RefuseFragment(in HeaderOffsets at, ref PacketMeta meta, long nowMs)
+    {
+        // By addresses alone, which all parts have: else a datagram could lose some of its parts only.
+        bool maybeOurs = (_maps.Classify(meta.Tuple.Destination) & NetworkFlags.ServiceRange) != NetworkFlags.None
+            || _flows.IsFromBackend(meta.Tuple.Source)
+            || (!at.IsLaterFragment && IsOurs(meta.Tuple, nowMs));
+        return maybeOurs ? Drop(ref meta, DropReason.FragmentsUnsupported) : Verdict.Pass;
+    }
+
+    /// <summary>A frontend outside of the service ranges, or a known flow: only a packet with ports can tell.</summary>
+    private bool IsOurs(in FlowTuple tuple, long nowMs) =>
+        _flows.TryLookup(tuple, nowMs, out _)
+        || _maps.Services.TryLookup(
+            new ServiceKey(tuple.Destination, tuple.DestinationPort, tuple.Protocol, LookupScope.External, 0), out _);
 
     private static bool IsOpening(in HeaderOffsets at) =>
         (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;
