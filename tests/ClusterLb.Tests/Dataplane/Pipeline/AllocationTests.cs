@@ -33,6 +33,13 @@ public sealed class AllocationTests
         ["pass"] = (Verdict.Pass, false, _ => Packet.Udp(Client, "203.0.113.1:53")),
         ["ICMP error"] = (Verdict.Forward, false, lb => After(
             lb, Packet.Udp(Client, Frontend), Packet.PortUnreachable("10.244.1.5", "10.244.0.9", Packet.Udp(Client, Backend)))),
+        ["TCP without a flow"] = (Verdict.Reject, false, _ => Packet.Tcp(Client, Frontend).Ack()),
+        ["untranslatable reply"] = (Verdict.Drop, false, lb => After(
+            lb, Packet.Udp(Client, Frontend), Packet.Udp(Backend, "203.0.113.1:53"))),
+        ["no local backend"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, "10.96.0.12:80").Syn()),
+        ["first fragment"] = (Verdict.Drop, false, _ => Packet.Udp(Client, Frontend).Payload(300).Fragments(104)[0]),
+        ["later fragment"] = (Verdict.Drop, false, _ => Packet.Udp(Client, Frontend).Payload(300).Fragments(104)[1]),
+        ["later fragment that passes"] = (Verdict.Pass, false, _ => Packet.Udp(Client, "203.0.113.1:53").Payload(300).Fragments(104)[1]),
     };
 
     [Theory, MemberData(nameof(Kinds))]
@@ -70,6 +77,66 @@ public sealed class AllocationTests
         Assert.Equal(0, allocated);
     }
 
+    [Fact]
+    public void Choosing_another_backend_for_a_datagram_allocates_nothing()
+    {
+        using PipelineFixture lb = Fixture();
+        byte[] packet = Packet.Udp(Client, Frontend);
+        lb.Send(packet);
+        uint servicePortId = lb.Meta.ServicePortId;
+        lb.WithoutServing($"{Frontend}/UDP", Backend);
+        var pipeline = new PacketPipeline(lb.Maps, lb.Flows, lb.Counters, lb.Random);
+        ulong revision = 1_000;
+
+        Assert.Equal(0, AllocatedBy(packet, pipeline, lb.NowMs, Verdict.Forward, DropReason.None, beforeEach: () =>
+            lb.Maps.ServicePorts.Update(servicePortId, new ServicePortEntry(++revision))));
+        Assert.True(lb.Counters.RepickedFlows >= Packets, "no flow was begun anew");
+    }
+
+    [Fact]
+    public void A_rejection_that_the_rate_limit_holds_back_allocates_nothing()
+    {
+        using PipelineFixture lb = Fixture();
+        byte[] packet = Packet.Udp(Client, "10.96.0.11:80");
+        var pipeline = new PacketPipeline(lb.Maps, lb.Flows, lb.Counters, lb.Random);
+        var buffer = new byte[2048];
+        for (int i = 0; i < 300; i++) // more than the limiter has in store
+        {
+            packet.CopyTo(buffer, 0);
+            var meta = new PacketMeta { Length = packet.Length };
+            pipeline.Process(buffer, ref meta, lb.NowMs);
+        }
+
+        Assert.Equal(0, AllocatedBy(packet, pipeline, lb.NowMs, Verdict.Drop, DropReason.RejectRateLimited, beforeEach: null));
+    }
+
+    /// <summary>Bytes that the same packet allocates again and again while time stands still; what is done before each does not count.</summary>
+    private static long AllocatedBy(
+        byte[] packet, PacketPipeline pipeline, long nowMs, Verdict expected, DropReason reason, Action? beforeEach)
+    {
+        var buffer = new byte[2048];
+        long allocated = -1;
+        for (int round = 0; round < 3; round++) // the first rounds may compile
+        {
+            allocated = 0;
+            for (int i = 0; i < Packets; i++)
+            {
+                beforeEach?.Invoke();
+                packet.CopyTo(buffer, 0);
+                var meta = new PacketMeta { Length = packet.Length };
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                Verdict verdict = pipeline.Process(buffer, ref meta, nowMs);
+                allocated += GC.GetAllocatedBytesForCurrentThread() - before;
+                if (verdict != expected || meta.DropReason != reason)
+                {
+                    Assert.Fail($"{verdict}, {meta.DropReason}");
+                }
+            }
+        }
+
+        return allocated;
+    }
+
     /// <summary>Lets the flow expire, so that the next packet begins it again.</summary>
     private static void Expire(PipelineFixture lb, ref long nowMs)
     {
@@ -85,6 +152,7 @@ public sealed class AllocationTests
             new FastRandomSource(1));
         lb.WithService($"{Frontend}/TCP", Backend).WithService($"{Frontend}/UDP", Backend).WithService($"{Frontend6}/UDP", Backend6);
         lb.WithService("10.96.0.11:80/TCP").WithService("10.96.0.11:80/UDP");
+        lb.WithService("10.96.0.12:80/TCP", ServiceFlags.InternalLocalScope | ServiceFlags.EndpointsExist);
         return lb;
     }
 
