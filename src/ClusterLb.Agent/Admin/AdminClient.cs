@@ -83,6 +83,8 @@ public sealed class AdminClient : IDisposable
     {
         SocketError.AccessDenied => $"Not allowed to open {_socketPath}: run as root, or as a member of the group that owns it.",
         SocketError.ConnectionRefused => $"Nobody listens on {_socketPath}: the agent has ended. Traffic goes on as it was.",
+        SocketError.AddressNotAvailable => // ENOENT
+            $"No agent runs here: there is no socket {_socketPath}. Start the agent, or name its directory with --state-dir.",
         _ => $"Cannot open {_socketPath} ({e.Message}): no agent runs with this state directory (--state-dir).",
     };
 

@@ -18,7 +18,15 @@ internal static class CleanupCommand
     internal static async Task RunAsync(string stateDir, OutputFormat format, Terminal terminal, CancellationToken cancel)
     {
         List<string> done = [];
-        await NodeCleanup.RunAsync(stateDir, Say, cancel);
+        try
+        {
+            await NodeCleanup.RunAsync(stateDir, Say, cancel);
+        }
+        catch (AgentException e) when (e.InnerException is UnauthorizedAccessException)
+        {
+            throw new CommandException($"cannot clean up {stateDir}", e.Message.TrimEnd('.'), "run as root");
+        }
+
         if (format == OutputFormat.Json)
         {
             JsonOutput.WriteDocument(terminal.Out, new CleanupView(done), OutputJson.Readable.CleanupView);

@@ -14,7 +14,8 @@ internal static class CommandLine
     /// <summary>Parses, runs one verb, and returns the exit status. Never throws.</summary>
     public static async Task<int> RunAsync(string[] args, Terminal terminal)
     {
-        ParseResult parsed = Create(terminal).Parse(args);
+        // As every program has it; VersionOption itself would read attributes.
+        ParseResult parsed = Create(terminal).Parse(args is ["--version", ..] ? ["version", .. args[1..]] : args);
         if (parsed.Errors.Count > 0)
         {
             return Refuse(parsed, terminal);
@@ -73,13 +74,22 @@ internal static class CommandLine
         Command command = parsed.CommandResult.Command;
         if (command.Subcommands.Count == 0)
         {
-            return string.Join(", ", parsed.Errors.Select(e => OneLine(e.Message).TrimEnd('.')).Distinct(StringComparer.Ordinal));
+            return string.Join(", ", parsed.Errors.Select(e => WithoutType(OneLine(e.Message)).TrimEnd('.')).Distinct(StringComparer.Ordinal));
         }
 
         string verbs = string.Join(", ", command.Subcommands.Where(c => !c.Hidden).Select(c => c.Name));
         return parsed.UnmatchedTokens.Count > 0
             ? $"unknown command '{parsed.UnmatchedTokens[0]}' (there are {verbs})"
             : $"a command is missing (there are {verbs})";
+    }
+
+    /// <summary>The parser names the .NET type that a value should have had; people do not know it.</summary>
+    private static string WithoutType(string message)
+    {
+        const string Before = " as expected type '";
+        int start = message.IndexOf(Before, StringComparison.Ordinal);
+        int end = start < 0 ? -1 : message.IndexOf('\'', start + Before.Length);
+        return end < 0 ? message : message.Remove(start, end + 1 - start);
     }
 
     private static int Fail(Exception e, ParseResult parsed, Terminal terminal)

@@ -19,7 +19,7 @@ internal static class ServiceCommand
 
         var which = new Argument<string>("which")
         {
-            Description = "Frontend id, address[:port[/protocol]], or namespace/name[:port]",
+            Description = "Frontend id, address[:port[/protocol]], or [namespace/]name[:port]",
         };
         var get = new Command("get", "Show one service or frontend") { which };
         get.SetAction(parsed =>
@@ -50,10 +50,22 @@ internal static class ServiceCommand
     }
 
     /// <summary>Prints those of <paramref name="frontends"/> that <paramref name="which"/> names.</summary>
-    /// <exception cref="CommandException">None.</exception>
+    /// <exception cref="CommandException">None, or a name without namespace that several have.</exception>
     internal static void Get(IEnumerable<FrontendView> frontends, string which, OutputFormat format, Terminal terminal)
     {
-        FrontendView[] found = [.. frontends.Where(view => view.Matches(which))];
+        FrontendView[] all = [.. frontends];
+        FrontendView[] found = [.. all.Where(view => view.Matches(which))];
+        if (found.Length == 0)
+        {
+            found = [.. all.Where(view => view.MatchesBareName(which))];
+            string[] names = [.. found.Select(view => view.Service.Split(':')[0]).Distinct(StringComparer.Ordinal)];
+            if (names.Length > 1)
+            {
+                throw new CommandException(
+                    $"cannot show service '{which}'", $"several namespaces have one ({string.Join(", ", names)})", "write the namespace, too");
+            }
+        }
+
         if (found.Length == 0)
         {
             throw new CommandException(

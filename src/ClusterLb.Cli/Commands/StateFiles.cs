@@ -43,7 +43,7 @@ internal static class StateFiles
         {
             throw new CommandException(what, "no agent ever ran with this state directory", OtherDirectory);
         }
-        catch (UnauthorizedAccessException)
+        catch (Exception e) when (e is UnauthorizedAccessException or MapFileException { IsAccessDenied: true })
         {
             throw new CommandException(what, "this user may not read them", "run as root");
         }

@@ -38,6 +38,9 @@ internal sealed record FrontendView(
         || IsPrefix(text, Frontend, ":/]") || IsPrefix("[" + text, Frontend, "]")
         || IsPrefix(text, Service, ":");
 
+    /// <summary>True if <paramref name="text"/> is the service's name without its namespace, with or without port name.</summary>
+    public bool MatchesBareName(string text) => IsPrefix(text, Service[(Service.IndexOf('/', StringComparison.Ordinal) + 1)..], ":");
+
     private static bool IsPrefix(string text, string whole, string boundaries) =>
         whole.StartsWith(text, StringComparison.OrdinalIgnoreCase)
         && (whole.Length == text.Length || boundaries.Contains(whole[text.Length], StringComparison.Ordinal));

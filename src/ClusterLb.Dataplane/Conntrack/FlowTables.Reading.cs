@@ -14,6 +14,7 @@ public sealed partial class FlowTables
     /// <param name="stateDirectory">The agent's.</param>
     /// <param name="nowMs">CLOCK_MONOTONIC milliseconds, for the time that remains.</param>
     /// <exception cref="MapFileException">A file is there but is not a flow table.</exception>
+    /// <exception cref="UnauthorizedAccessException">This user may not read the flow tables.</exception>
     public static IEnumerable<FlowSnapshot> Read(string stateDirectory, long nowMs)
     {
         string directory = FlowDirectory.PathIn(stateDirectory);
@@ -29,9 +30,9 @@ public sealed partial class FlowTables
     {
         string path = Path.Combine(FlowDirectory.PathIn(stateDirectory), CountersName);
         var rows = new List<ulong[]>();
-        if (File.Exists(path))
+        using SafeFileHandle? handle = OpenIfThere(path);
+        if (handle is not null)
         {
-            using SafeFileHandle handle = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
             MapFileSpec spec = MapFile.ReadSpec(handle, path, CountersSpec(1));
             for (int worker = 0; worker < spec.Places; worker++)
             {
@@ -51,12 +52,12 @@ public sealed partial class FlowTables
     private static IEnumerable<FlowSnapshot> ReadFile<TKey>(string path, MapFileSpec expected, long nowMs)
         where TKey : unmanaged, IFlowKey<TKey>
     {
-        if (!File.Exists(path))
+        using SafeFileHandle? handle = OpenIfThere(path);
+        if (handle is null)
         {
             yield break;
         }
 
-        using SafeFileHandle handle = File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
         MapFileSpec spec = MapFile.ReadSpec(handle, path, expected);
         var first = new FlowPlace<TKey>[PlacesPerRead];
         var second = new FlowPlace<TKey>[PlacesPerRead];
@@ -77,6 +78,19 @@ public sealed partial class FlowTables
                     yield return FlowSnapshot.Of(second[i], nowMs);
                 }
             }
+        }
+    }
+
+    /// <summary>Null if there is no such file. Not by File.Exists: it also says no to who may not look, and no flows would be a lie.</summary>
+    private static SafeFileHandle? OpenIfThere(string path)
+    {
+        try
+        {
+            return File.OpenHandle(path, share: FileShare.ReadWrite | FileShare.Delete);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
         }
     }
 

@@ -3,6 +3,9 @@ namespace ClusterLb.Dataplane.Maps;
 /// <summary>A map's file cannot be made, opened or mapped. The message says what, on which file, why, and what to do.</summary>
 public sealed class MapFileException : IOException
 {
+    /// <summary>This user lacks the right; root has it.</summary>
+    public bool IsAccessDenied { get; init; }
+
     /// <summary>For serializers; say more.</summary>
     public MapFileException()
     {

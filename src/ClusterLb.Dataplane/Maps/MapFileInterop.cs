@@ -7,6 +7,7 @@ namespace ClusterLb.Dataplane.Maps;
 /// <summary>Every system call on a map's file, and the one place where an address becomes a reference.</summary>
 internal static partial class MapFileInterop
 {
+    private const int AccessDenied = 13; // EACCES
     private const int ReadOnlyFlag = 0;
     private const int ReadWriteFlag = 2;
     private const int CreateFlag = 0x40;
@@ -103,7 +104,7 @@ internal static partial class MapFileInterop
         handle.Dispose();
         throw errno == 2
             ? new FileNotFoundException($"'{path}' does not exist.", path)
-            : new MapFileException($"Cannot open '{path}': {Reason(errno)}.");
+            : new MapFileException($"Cannot open '{path}': {Reason(errno)}.") { IsAccessDenied = errno == AccessDenied };
     }
 
     private static string Reason(int errno) => $"{Marshal.GetPInvokeErrorMessage(errno)} (errno {errno})";

@@ -4,10 +4,12 @@ namespace ClusterLb.Tests.Cli;
 
 public sealed class CommandLineTests
 {
-    [Fact]
-    public async Task Version_prints_one_line()
+    [Theory]
+    [InlineData("version")]
+    [InlineData("--version")]
+    public async Task Version_prints_one_line(string verb)
     {
-        CliRun run = await CliRun.Of("version");
+        CliRun run = await CliRun.Of(verb);
 
         Assert.Equal(0, run.Status);
         Assert.Matches(@"^clusterlb \d+\.\d+\.\d+.*, \.NET \d+\.\d+\.\d+, linux-\w+\n$", run.Out);
@@ -32,6 +34,10 @@ public sealed class CommandLineTests
     [InlineData("dataplane --lease-fd 4", "clusterlb dataplane: Option '--control-fd' is required;")]
     [InlineData("monitor -t everything", "clusterlb monitor: Argument 'everything' not recognized.")]
     [InlineData("agent --v banana", "clusterlb agent: 'banana' is not a number from 0 to 2147483647; see 'clusterlb agent --help'")]
+    [InlineData("agent --v=abc", "clusterlb agent: 'abc' is not a number from 0 to 2147483647;")]
+    [InlineData("dataplane --control-fd=abc --lease-fd 4", "clusterlb dataplane: 'abc' is not a number from 0 to 2147483647;")]
+    [InlineData("lab connect 10.0.0.1:80 --protocol=abc", "clusterlb lab connect: Cannot parse argument 'abc' for option '--protocol'. Did you mean one of the following? Http Tcp Udp;")]
+    [InlineData("lab up --mtu=abc", "clusterlb lab up: 'abc' is not a number")]
     [InlineData("bpf ct list --port 99999", "clusterlb bpf ct list: '99999' is not a number from 0 to 65535;")]
     [InlineData("bpf ct flush --client web", "clusterlb bpf ct flush: 'web' is not an IP address;")]
     [InlineData("service get", "clusterlb service get: Required argument")]
@@ -73,13 +79,30 @@ public sealed class CommandLineTests
     [InlineData("tcp 10.0.0.1 [fd00::1]:80", "cannot explain 10.0.0.1 to [fd00::1]:80: one is IPv4, the other IPv6")]
     [InlineData("gre 10.0.0.1 10.96.0.1:80", "cannot explain protocol 'gre': it is not tcp, udp, sctp or icmp")]
     [InlineData("tcp 10.0.0.1 10.96.0.1:80 --manifests /nonexistent", "cannot read the manifests of /nonexistent: there is no such directory")]
-    [InlineData("--vectors /nonexistent.json", "/nonexistent.json: Could not find file '/nonexistent.json'.")]
+    [InlineData("--vectors /nonexistent.json", "/nonexistent.json: there is no such file")]
     public async Task Explain_names_what_it_cannot_understand(string line, string says)
     {
         CliRun run = await CliRun.Of(["explain", .. line.Split(' ')]);
 
         Assert.Equal(1, run.Status);
         Assert.EndsWith($": {says}\n", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("{ x", "line 1 is not JSON")]
+    [InlineData("{\n\"cases\": 5 }", "line 2 is not as in a file of vectors: $.cases is of another kind, or lacks something")]
+    [InlineData("{}", "line 1 is not as in a file of vectors: $ is of another kind, or lacks something")]
+    [InlineData("null", "the file holds null instead of cases")]
+    public async Task Explain_tells_where_a_file_is_not_one_of_vectors(string content, string says)
+    {
+        string file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, content);
+
+        CliRun run = await CliRun.Of("explain", "--vectors", file);
+
+        File.Delete(file);
+        Assert.Equal(1, run.Status);
+        Assert.Equal($"clusterlb explain: {file}: {says}\n", run.Error);
     }
 
     [Theory]

@@ -60,6 +60,17 @@ public sealed class MapListingTests
     }
 
     [Fact]
+    public void Service_get_of_a_name_in_several_namespaces_names_them()
+    {
+        Add("10.96.0.12", 80, 7, 5, "other/web:http", ServiceFlags.EndpointsExist);
+
+        CommandException e = Assert.Throws<CommandException>(
+            () => ServiceCommand.Get(FrontendView.All(_maps), "web", OutputFormat.Table, CliRun.OnTo(TextWriter.Null)));
+
+        Assert.Equal("cannot show service 'web': several namespaces have one (default/web, other/web); write the namespace, too", e.Message);
+    }
+
+    [Fact]
     public void Bpf_lb_list_shows_every_entry_in_the_words_of_cilium() =>
         Assert.Equal(
             """

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ClusterLb.Cli.Commands;
 using ClusterLb.Cli.Output;
 using ClusterLb.ControlPlane.Kubernetes;
 using ClusterLb.ControlPlane.Model;
@@ -80,6 +81,8 @@ public sealed class StateDirTests : IDisposable
     [InlineData("bpf lb list --backends", "10.244.1.5:8080/TCP   active")]
     [InlineData("bpf lb list --revnat", "10.96.0.10:80/TCP")]
     [InlineData("service get default/web", "10.244.1.5:8080/TCP (active)")]
+    [InlineData("service get web", "10.244.1.5:8080/TCP (active)")]
+    [InlineData("service get web:http", "10.244.1.5:8080/TCP (active)")]
     public async Task Bpf_lb_list_reads_the_maps(string line, string says)
     {
         CliRun run = await Run(line);
@@ -113,12 +116,37 @@ public sealed class StateDirTests : IDisposable
     }
 
     [Fact]
+    public async Task Flow_tables_that_may_not_be_read_are_no_empty_table()
+    {
+        string file = Path.Combine(_stateDir, "flows", "conntrack4");
+        File.Delete(file);
+        Directory.CreateDirectory(file); // refuses root as a mode refuses others
+
+        CliRun run = await Run("bpf ct list");
+
+        Assert.Equal((1, ""), (run.Status, run.Out));
+        Assert.Equal($"clusterlb: cannot read the flow tables of {_stateDir}: this user may not read them; run as root\n", run.Error);
+    }
+
+    [Fact]
+    public void Maps_that_may_not_be_read_are_for_root()
+    {
+        CommandException e = Assert.Throws<CommandException>(() => StateFiles.Open<int>(
+            "cannot read the maps of d", () => throw new MapFileException("Permission denied") { IsAccessDenied = true }));
+
+        Assert.Equal("cannot read the maps of d: this user may not read them; run as root", e.Message);
+    }
+
+    [Fact]
     public async Task Flushing_without_an_agent_says_that_there_is_none()
     {
         CliRun run = await Run("bpf ct flush");
 
         Assert.Equal(1, run.Status);
-        Assert.Contains("admin.sock", run.Error, StringComparison.Ordinal);
+        Assert.Equal(
+            $"clusterlb bpf ct flush: No agent runs here: there is no socket {_stateDir}/admin.sock. " +
+            "Start the agent, or name its directory with --state-dir.\n",
+            run.Error);
         Assert.Equal(1, run.Error.Count(c => c == '\n'));
     }
 

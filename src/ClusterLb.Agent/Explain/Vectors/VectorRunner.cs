@@ -18,7 +18,7 @@ public static class VectorRunner
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or VectorException)
         {
-            throw new VectorException($"{path}: {e.Message}", e);
+            throw new VectorException($"{path}: {Why(e)}", e);
         }
     }
 
@@ -29,6 +29,17 @@ public static class VectorRunner
             ?? throw new VectorException("the file holds null instead of cases");
         return [.. file.Cases.Select(Run)];
     }
+
+    private static string Why(Exception e) => e switch
+    {
+        FileNotFoundException or DirectoryNotFoundException => "there is no such file",
+        UnauthorizedAccessException => "it is a directory, or this user may not read it",
+        JsonException { InnerException: JsonException, LineNumber: { } line } => $"line {line + 1} is not JSON",
+        JsonException { LineNumber: { } line } json =>
+            $"line {line + 1} is not as in a file of vectors: {json.Path} is of another kind, or lacks something",
+        JsonException => "it is not a file of vectors",
+        _ => e.Message,
+    };
 
     private static VectorCaseReport Run(VectorCase vector)
     {
