@@ -12,7 +12,15 @@ internal static class StateDirectory
         "config.json", "config.json.new", "steering.json", "steering.json.new",
     ];
 
-    private static readonly string[] Directories = ["maps", "flows"];
+    private static readonly Dictionary<string, string[]> Directories = new()
+    {
+        ["maps"] =
+        [
+            "backends4", "backends6", "eligible", "epoch", "maglev", "networks4", "networks6", "node", "reverse_nat", "reverse_nat4",
+            "reverse_nat6", "service_names", "service_ports", "services4", "services6", "serving",
+        ],
+        ["flows"] = ["conntrack4", "conntrack6", "counters", "trace", "workers"],
+    };
 
     /// <summary>Makes the directory where it is missing.</summary>
     /// <returns>True if it was missing.</returns>
@@ -60,9 +68,9 @@ internal static class StateDirectory
             File.Delete(Path.Combine(path, file));
         }
 
-        foreach (string directory in Directories.Select(name => Path.Combine(path, name)).Where(Directory.Exists))
+        foreach ((string name, string[] files) in Directories)
         {
-            Directory.Delete(directory, recursive: true);
+            RemoveMaps(Path.Combine(path, name), files);
         }
 
         if (Directory.EnumerateFileSystemEntries(path).Any())
@@ -81,4 +89,33 @@ internal static class StateDirectory
 
         return true;
     }
+
+    private static void RemoveMaps(string directory, string[] names)
+    {
+        if (!Directory.Exists(directory))
+        {
+            return;
+        }
+
+        foreach (string entry in Directory.GetFileSystemEntries(directory).Where(entry => IsMap(Path.GetFileName(entry), names)))
+        {
+            if (Directory.Exists(entry) && new FileInfo(entry).LinkTarget is null)
+            {
+                Directory.Delete(entry, recursive: true); // it stood in the way of a map, and was set aside
+            }
+            else
+            {
+                File.Delete(entry);
+            }
+        }
+
+        if (!Directory.EnumerateFileSystemEntries(directory).Any())
+        {
+            Directory.Delete(directory);
+        }
+    }
+
+    // NAME, a draft NAME.new, or NAME.bad-N, which was set aside.
+    private static bool IsMap(string file, string[] names) => names.Any(name => file == name || file == $"{name}.new"
+        || (file.StartsWith($"{name}.bad-", StringComparison.Ordinal) && int.TryParse(file.AsSpan(name.Length + 5), out _)));
 }

@@ -297,8 +297,11 @@ public sealed partial class NodeSteering
             string family = ipv6 ? "IPv6" : "IPv4";
             if (Routes(ipv6, options).FirstOrDefault(route => !route.Text.Contains(device, StringComparison.Ordinal)) is { Text: not null } route)
             {
-                throw new SteeringException($"Routing table {route.Table} is in use by somebody else ({family} route {route.Text}). " +
-                    "Choose other tables (steering.serviceTable, steering.markTable).");
+                throw new SteeringException(IsOurs(route, device)
+                    ? $"Routing table {route.Table} has {family} route {route.Text}, as an agent leaves it whose state directory was removed. " +
+                      "Run `clusterlb cleanup` with that --state-dir first."
+                    : $"Routing table {route.Table} is in use by somebody else ({family} route {route.Text}). " +
+                      "Choose other tables (steering.serviceTable, steering.markTable).");
             }
 
             if (Foreign(RoutingSnapshot.Rules(ipv6), options, ours).FirstOrDefault() is string rule)

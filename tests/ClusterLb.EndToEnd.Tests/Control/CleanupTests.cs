@@ -35,6 +35,7 @@ public sealed class CleanupTests(BareLabFixture fixture)
         ToolResult cleanup = fixture.Clusterlb("node-b", "cleanup");
 
         Assert.True(cleanup.ExitCode == 0, cleanup.Output + cleanup.Errors);
+        Assert.False(Directory.Exists(agent.StateDirectory), cleanup.Output);
         await Eventually.IsAsync("the dataplane ended", () => agent.DataplaneProcessId == 0);
         IReadOnlyList<string> after = NodeSnapshot.Take(agent.Namespace);
         Assert.True(before.SequenceEqual(after),
