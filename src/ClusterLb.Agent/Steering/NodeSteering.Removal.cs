@@ -43,6 +43,11 @@ public sealed partial class NodeSteering
             if (Record.FoundRules(ipv6) is { } found)
             {
                 Attempt(failures, () => RemoveRules(ipv6, found));
+            }
+
+            // Routes come before the rules are looked at: an agent killed in between has left them, in tables that Claim found free.
+            if (!ipv6 || Sysctls.KernelHasIpv6)
+            {
                 Attempt(failures, () => RemoveRoutes(ipv6));
             }
         }

@@ -9,8 +9,8 @@ internal static class RoutingSnapshot
     /// <summary>All rules of a family, by priority.</summary>
     public static IReadOnlyList<string> Rules(bool ipv6)
     {
-        using JsonDocument json = JsonDocument.Parse(Tool.Run("ip", [Family(ipv6), "-j", "-N", "rule", "show"]));
-        return [.. json.RootElement.EnumerateArray().Select(Rule)];
+        string text = Tool.Run("ip", [Family(ipv6), "-j", "-N", "rule", "show"]);
+        return Read<IReadOnlyList<string>>(text, list => [.. list.EnumerateArray().Select(Rule)]);
     }
 
     /// <summary>The routes of one table; none if there is no such table.</summary>
@@ -22,8 +22,8 @@ internal static class RoutingSnapshot
             return [];
         }
 
-        using JsonDocument json = JsonDocument.Parse(text);
-        return [.. json.RootElement.EnumerateArray().Select(route => new PlannedRoute(table, Route(route, ipv6)))];
+        return Read<IReadOnlyList<PlannedRoute>>(
+            text, list => [.. list.EnumerateArray().Select(route => new PlannedRoute(table, Route(route, ipv6)))]);
     }
 
     /// <summary>The device, or null if there is no interface of that name.</summary>
@@ -35,15 +35,7 @@ internal static class RoutingSnapshot
             return null;
         }
 
-        using JsonDocument json = JsonDocument.Parse(text);
-        JsonElement link = json.RootElement[0];
-        return new DeviceSnapshot(
-            Kind: link.TryGetProperty("linkinfo", out JsonElement info) ? Text(info, "info_kind") : "",
-            Alias: Text(link, "ifalias"),
-            IsUp: link.GetProperty("flags").EnumerateArray().Any(flag => flag.GetString() == "UP"),
-            Mtu: link.GetProperty("mtu").GetInt32(),
-            QueueLength: link.TryGetProperty("txqlen", out JsonElement length) ? length.GetInt32() : 0,
-            Addresses: [.. link.GetProperty("addr_info").EnumerateArray().Select(address => $"{Text(address, "local")}/{address.GetProperty("prefixlen").GetInt32()}")]);
+        return Read(text, list => Device(list[0]));
     }
 
     /// <summary>The name of the TUN device with this alias, or null if there is none.</summary>
@@ -55,6 +47,32 @@ internal static class RoutingSnapshot
 
     /// <summary>The option of ip that chooses the family.</summary>
     public static string Family(bool ipv6) => ipv6 ? "-6" : "-4";
+
+    /// <summary>What <paramref name="take"/> finds in the output of ip.</summary>
+    /// <exception cref="SteeringException">It is not JSON, or not of the expected shape.</exception>
+    internal static T Read<T>(string text, Func<JsonElement, T> take)
+    {
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(text);
+            return take(json.RootElement);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException or IndexOutOfRangeException)
+        {
+            string start = text.Length <= MostQuoted ? text : text[..MostQuoted] + "…";
+            throw new SteeringException($"Cannot read what 'ip -j' has written ({e.Message}): {start}", e);
+        }
+    }
+
+    private const int MostQuoted = 200;
+
+    private static DeviceSnapshot Device(JsonElement link) => new(
+        Kind: link.TryGetProperty("linkinfo", out JsonElement info) ? Text(info, "info_kind") : "",
+        Alias: Text(link, "ifalias"),
+        IsUp: link.GetProperty("flags").EnumerateArray().Any(flag => flag.GetString() == "UP"),
+        Mtu: link.GetProperty("mtu").GetInt32(),
+        QueueLength: link.TryGetProperty("txqlen", out JsonElement length) ? length.GetInt32() : 0,
+        Addresses: [.. link.GetProperty("addr_info").EnumerateArray().Select(address => $"{Text(address, "local")}/{address.GetProperty("prefixlen").GetInt32()}")]);
 
     // {"priority":20,"src":"all","fwmark":"0x10000","fwmask":"0x10000","table":"210"}
     private static string Rule(JsonElement rule)

@@ -22,7 +22,7 @@ internal sealed class SteeringRecordFile(string stateDirectory)
         {
             return null;
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
             throw new SteeringException($"{_path} is not readable ({e.Message}). It remembers kernel settings from before ClusterLb; " +
                 "delete it to go on without restoring them.", e);
@@ -50,11 +50,19 @@ internal sealed class SteeringRecordFile(string stateDirectory)
     }
 
     /// <summary>Replaces the file whole.</summary>
+    /// <exception cref="SteeringException">It cannot be written: no space, no right.</exception>
     public void Save(SteeringRecord record)
     {
         string fresh = _path + ".new";
-        File.WriteAllBytes(fresh, JsonSerializer.SerializeToUtf8Bytes(record, SteeringJson.Default.SteeringRecord));
-        File.Move(fresh, _path, overwrite: true);
+        try
+        {
+            File.WriteAllBytes(fresh, JsonSerializer.SerializeToUtf8Bytes(record, SteeringJson.Default.SteeringRecord));
+            File.Move(fresh, _path, overwrite: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SteeringException($"Cannot write {_path}, and nothing is changed that it does not remember: {e.Message}", e);
+        }
     }
 
     /// <summary>Removes the file.</summary>

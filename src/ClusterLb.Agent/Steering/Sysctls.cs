@@ -18,6 +18,7 @@ internal static class Sysctls
     public static bool KernelHasIpv6 => Directory.Exists("/proc/sys/net/ipv6/conf/all");
 
     /// <summary>The value without its newline, or null if there is no such setting.</summary>
+    /// <exception cref="SteeringException">It is there, and cannot be read.</exception>
     public static string? Read(string name)
     {
         try
@@ -27,6 +28,10 @@ internal static class Sysctls
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
             return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SteeringException($"Cannot read {name}: {e.Message}", e);
         }
     }
 

@@ -72,6 +72,26 @@ public sealed class NodeSteeringTests
     }
 
     [NamespaceFact]
+    public void Removal_takes_the_routes_of_an_agent_that_was_killed_before_its_rules()
+    {
+        using var node = new SteeredNode();
+        node.SetSysctl("ipv4/ip_forward", "1");
+        node.SetSysctl("ipv6/conf/all/forwarding", "1");
+        string before = node.State();
+        node.Install(node.Inputs with { Ipv4 = null, Ipv6 = null });
+        string obstacle = Path.Combine(node.StateDirectory, "steering.json.new");
+        Directory.CreateDirectory(obstacle); // the first thing written is which rules were found
+
+        Assert.Contains("steering.json", Assert.Throws<SteeringException>(() => node.Install()).Message);
+        Directory.Delete(obstacle);
+        Assert.Contains("unreachable", node.Ip("route show table 200"));
+        Assert.DoesNotContain("lookup 200", node.Ip("rule"));
+
+        Assert.True(node.Remove());
+        Assert.Equal(before, node.State());
+    }
+
+    [NamespaceFact]
     public void A_node_without_IPv6_is_steered_in_IPv4_only()
     {
         using var node = new SteeredNode(ipv6: false);
