@@ -37,6 +37,9 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private readonly List<Task> _loops = [];
     private Exception? _failure;
 
+    // Outlives all other parts: what they leave behind is removed under it.
+    private StateLease? _lease;
+
     // Set by StartAsync, in this order; nothing reads them before.
     private NodeSteering _steering = null!;
     private SharedLbMaps _maps = null!;
@@ -97,6 +100,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
                 await RemoveTracesAsync(made);
             }
 
+            _lease?.Dispose();
             throw Explain(e);
         }
     }
@@ -120,17 +124,21 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         finally
         {
             await UndoAsync();
+            _lease?.Dispose();
         }
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _stop.Dispose(); // all else goes in StopAsync, in order
+    public void Dispose() // all else goes in StopAsync, in order
+    {
+        _lease?.Dispose();
+        _stop.Dispose();
+    }
 
     private async Task StartPartsAsync(CancellationToken cancellation)
     {
         string directory = _options.StateDirectory;
-        StateLease lease = TakeLease(directory);
-        Undo(() => lease.Dispose());
+        _lease = TakeLease(directory);
         foreach (string warning in _warnings)
         {
             _log.LogWarning("{Warning}", warning);

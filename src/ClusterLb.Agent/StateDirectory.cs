@@ -1,4 +1,5 @@
 using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.DataplaneChild;
 
 namespace ClusterLb.Agent;
 
@@ -8,7 +9,7 @@ internal static class StateDirectory
     // What stands in it by name; anything else is not ours to delete.
     private static readonly string[] Files =
     [
-        "agent.lock", "dataplane.lock", "admin.sock", "admin.sock.new", "dataplane.sock", "dataplane.sock.new",
+        "dataplane.lock", "admin.sock", "admin.sock.new", "dataplane.sock", "dataplane.sock.new",
         "config.json", "config.json.new", "steering.json", "steering.json.new",
     ];
 
@@ -59,7 +60,7 @@ internal static class StateDirectory
         }
     }
 
-    /// <summary>Removes what is ours, and the directory if that was all.</summary>
+    /// <summary>Removes what is ours, and the directory if that was all. The caller holds the agent's lease.</summary>
     /// <returns>False if something else is in it, which stays.</returns>
     public static bool Remove(string path)
     {
@@ -72,6 +73,9 @@ internal static class StateDirectory
         {
             RemoveMaps(Path.Combine(path, name), files);
         }
+
+        // The lease goes last: from here on another agent can make and take a new one.
+        File.Delete(Path.Combine(path, StateLease.AgentFileName));
 
         if (Directory.EnumerateFileSystemEntries(path).Any())
         {

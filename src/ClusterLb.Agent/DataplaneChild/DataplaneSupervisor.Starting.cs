@@ -182,6 +182,11 @@ public sealed partial class DataplaneSupervisor
         long begun = Environment.TickCount64;
         while (!lease.TryTake())
         {
+            if (!lease.IsCurrent)
+            {
+                throw new DataplaneException($"'{lease.FilePath}' was removed while the dataplane started.");
+            }
+
             if (Environment.TickCount64 - begun > LeaseTimeout.TotalMilliseconds)
             {
                 throw new DataplaneException(

@@ -45,6 +45,17 @@ internal static unsafe partial class ProcessInterop
         return new SafeFileHandle(fd, ownsHandle: true);
     }
 
+    /// <summary>True if the path still leads to this open file.</summary>
+    public static bool IsFileAt(SafeFileHandle file, string path)
+    {
+        const int WorkingDirectory = -100, NoFollow = 0x100, EmptyPath = 0x1000;
+        const uint Inode = 0x100; // STATX_INO
+        using var current = new SafeFileHandle(WorkingDirectory, ownsHandle: false);
+        return statx(file, "", EmptyPath, Inode, out FileStatus open) == 0
+            && statx(current, path, NoFollow, Inode, out FileStatus found) == 0
+            && (open.Inode, open.DeviceMajor, open.DeviceMinor) == (found.Inode, found.DeviceMajor, found.DeviceMinor);
+    }
+
     /// <summary>Another descriptor of the same open file.</summary>
     public static SafeFileHandle Duplicate(SafeFileHandle handle)
     {
@@ -234,6 +245,23 @@ internal static unsafe partial class ProcessInterop
 
     [LibraryImport("libc")]
     private static partial int posix_spawn_file_actions_addclosefrom_np(byte* actions, int from);
+
+    [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int statx(SafeFileHandle directory, string path, int flags, uint mask, out FileStatus status);
+
+    // struct statx, which is the same on every architecture, unlike struct stat.
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    private struct FileStatus
+    {
+        [FieldOffset(32)]
+        public ulong Inode;
+
+        [FieldOffset(136)]
+        public uint DeviceMajor;
+
+        [FieldOffset(140)]
+        public uint DeviceMinor;
+    }
 
     [StructLayout(LayoutKind.Sequential)]
     private struct PollEntry

@@ -42,19 +42,30 @@ public sealed class StateLease : IDisposable
     /// <exception cref="IOException">Another agent uses the state directory.</exception>
     public static StateLease TakeForAgent(string stateDirectory)
     {
-        StateLease lease = Open(stateDirectory, AgentFileName);
-        if (lease.TryTake())
+        bool isCurrent;
+        do
         {
-            return lease;
-        }
+            StateLease lease = Open(stateDirectory, AgentFileName);
+            if (lease.TryTake())
+            {
+                return lease;
+            }
 
-        lease.Dispose();
+            isCurrent = lease.IsCurrent;
+            lease.Dispose();
+        }
+        while (!isCurrent); // a cleanup has removed the file since it was opened
+
         throw new IOException(
             $"The state directory '{stateDirectory}' is in use by another agent. Stop that one, or choose another directory (--state-dir).");
     }
 
+    /// <summary>False if the file was removed or replaced since it was opened: it is nobody's lease any more.</summary>
+    public bool IsCurrent => ProcessInterop.IsFileAt(Handle, FilePath);
+
     /// <summary>Takes the lease if nobody has it.</summary>
-    public bool TryTake() => ProcessInterop.TryLock(Handle) == 0;
+    /// <remarks>The file is compared after the lock is held: whoever removes it holds the lock.</remarks>
+    public bool TryTake() => ProcessInterop.TryLock(Handle) == 0 && IsCurrent;
 
     /// <summary>Lets go of this holder's copy.</summary>
     public void Dispose() => Handle.Dispose();

@@ -240,6 +240,22 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
         Assert.Contains("in use by another agent", e.Message, StringComparison.Ordinal);
     }
 
+    [LabFact]
+    public void A_lease_whose_file_was_removed_is_nobodys()
+    {
+        using StateLease waiting = StateLease.Open(_stateDirectory, StateLease.AgentFileName);
+        using (StateLease cleaning = StateLease.TakeForAgent(_stateDirectory))
+        {
+            File.Delete(cleaning.FilePath);
+        }
+
+        Assert.False(waiting.TryTake());
+        Assert.False(waiting.IsCurrent);
+        using StateLease lease = StateLease.TakeForAgent(_stateDirectory);
+        Assert.False(waiting.TryTake());
+        Assert.True(lease.IsCurrent);
+    }
+
     private void Begin(FlowCapacities flows)
     {
         _maps = SharedLbMaps.OpenForWriting(_stateDirectory, LbMapCapacities.Small, _ => { });
