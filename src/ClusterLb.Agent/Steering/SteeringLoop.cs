@@ -33,9 +33,8 @@ internal sealed class SteeringLoop : IDisposable
     private LocalNode? _node;
     private NetworkInputs? _inputs;
     private SteeringInputs? _applied;
-    private int _version; // of the inputs that the store has
-    private int _versionAtLastSync;
-    private int _versionInMaps;
+    private long _version; // of the inputs that the store has
+    private long _versionInMaps;
     private bool _awaitsMaps; // a step found that the maps lag behind
     private volatile bool _verify = true;
     private volatile bool _readNetwork;
@@ -96,12 +95,9 @@ internal sealed class SteeringLoop : IDisposable
         bool awaited;
         lock (_versionLock)
         {
-            // Without pending changes this sync took all; else it took at least what was there when the one before ended.
-            int inMaps = status.PendingSince is null ? _version : _versionAtLastSync;
-            _versionAtLastSync = _version;
             if (status.IsSynced && status.LastError is null)
             {
-                _versionInMaps = inMaps;
+                _versionInMaps = status.NetworkVersion;
             }
 
             awaited = _awaitsMaps && _versionInMaps == _version;
@@ -241,8 +237,7 @@ internal sealed class SteeringLoop : IDisposable
             "Network of the node {Addresses} {ServiceRanges}", inputs.NodeAddresses, inputs.ServiceRanges);
         lock (_versionLock)
         {
-            _store.SetNetwork(inputs);
-            _version++;
+            _version = _store.SetNetwork(inputs);
         }
     }
 

@@ -14,6 +14,7 @@ public sealed class ClusterStateStore(string nodeName)
     private HashSet<ObjectName> _changed = [];
     private LocalNode? _node;
     private NetworkInputs? _network;
+    private long _networkVersion;
     private bool _networkChanged;
     private bool _sourceComplete;
 
@@ -165,15 +166,19 @@ public sealed class ClusterStateStore(string nodeName)
     public void RemoveNode() => SetNode(null);
 
     /// <summary>Replaces what is known of the network.</summary>
-    public void SetNetwork(NetworkInputs network)
+    /// <returns>The version of these inputs, larger than all before: <see cref="Reconciler.ReconcileStatus.NetworkVersion"/> tells which is in the maps.</returns>
+    public long SetNetwork(NetworkInputs network)
     {
+        long version;
         lock (_lock)
         {
             _network = network;
+            version = ++_networkVersion;
             _networkChanged = true;
         }
 
         Changed?.Invoke();
+        return version;
     }
 
     /// <summary>To be called by the source once, after its first complete list. Nothing is written to the maps before.</summary>
@@ -237,7 +242,7 @@ public sealed class ClusterStateStore(string nodeName)
     {
         lock (_lock)
         {
-            var changes = new StateChanges(_sourceComplete, _sourceComplete ? _changed : [], _networkChanged, _node, _network);
+            var changes = new StateChanges(_sourceComplete, _sourceComplete ? _changed : [], _networkChanged, _node, _network, _networkVersion);
             _changed = _sourceComplete ? [] : _changed;
             _networkChanged = false;
             return changes;

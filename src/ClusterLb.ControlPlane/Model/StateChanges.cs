@@ -6,5 +6,6 @@ namespace ClusterLb.ControlPlane.Model;
 /// <param name="NetworkChanged">The node or the network inputs changed.</param>
 /// <param name="Node">As it is now.</param>
 /// <param name="Network">As they are now; null while nobody has said.</param>
+/// <param name="NetworkVersion">Of <paramref name="Network"/>.</param>
 internal sealed record StateChanges(
-    bool IsSourceComplete, HashSet<ObjectName> Services, bool NetworkChanged, LocalNode? Node, NetworkInputs? Network);
+    bool IsSourceComplete, HashSet<ObjectName> Services, bool NetworkChanged, LocalNode? Node, NetworkInputs? Network, long NetworkVersion);

@@ -20,6 +20,7 @@ public sealed class ReconcileLoop : IDisposable
     private readonly Lock _pendingLock = new();
     private DateTimeOffset? _pendingSince;
     private volatile ReconcileStatus _status = new();
+    private long _networkVersion; // that was written to the maps
     private bool _resyncDue = true;
     private int _resyncRequested;
     private long _lastResync;
@@ -181,6 +182,7 @@ public sealed class ReconcileLoop : IDisposable
             IsSynced = isSynced,
             LastSync = _time.GetUtcNow(),
             LastDuration = _time.GetElapsedTime(start),
+            NetworkVersion = _networkVersion,
             Services = _reconciler.ServiceCount,
             Backends = _reconciler.BackendCount,
             Writes = _reconciler.Writes,
@@ -200,6 +202,7 @@ public sealed class ReconcileLoop : IDisposable
         if (changes.Network is { } network && (changes.NetworkChanged || _resyncDue))
         {
             _reconciler.Sync(NodeImage.Compile(network, changes.Node));
+            _networkVersion = changes.NetworkVersion;
         }
 
         if (!changes.IsSourceComplete)

@@ -17,6 +17,9 @@ public sealed record ReconcileStatus
     /// <summary>When the oldest change came that is not in the maps yet; null if all are.</summary>
     public DateTimeOffset? PendingSince { get; init; }
 
+    /// <summary>Which <see cref="Model.ClusterStateStore.SetNetwork"/> the maps follow; 0 before the first.</summary>
+    public long NetworkVersion { get; init; }
+
     /// <summary>Services in the maps.</summary>
     public int Services { get; init; }
 

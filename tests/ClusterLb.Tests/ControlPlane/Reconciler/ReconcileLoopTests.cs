@@ -136,6 +136,26 @@ public sealed class ReconcileLoopTests
     }
 
     [Fact]
+    public void A_network_that_comes_during_a_sync_is_not_said_to_be_in_the_maps()
+    {
+        Fill();
+        _store.SourceComplete();
+        using var loop = new ReconcileLoop(_store, _maps);
+        Assert.Equal(0, loop.Status.NetworkVersion);
+        long first = _store.SetNetwork(new NetworkInputs());
+        long second = 0;
+        _maps.AfterWrite = () => second = second > 0 ? second : _store.SetNetwork(new NetworkInputs());
+        var said = new List<long>();
+        loop.Completed += status => said.Add(status.NetworkVersion);
+
+        loop.SyncNow();
+        loop.SyncNow();
+
+        Assert.True(second > first);
+        Assert.Equal([first, second], said);
+    }
+
+    [Fact]
     public async Task A_running_loop_writes_changes_and_tells()
     {
         using var stop = new CancellationTokenSource();
