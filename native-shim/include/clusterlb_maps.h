@@ -209,7 +209,7 @@ struct clb_node {
 #define CLB_NODE_SYNCED (1u << 0)
 #define CLB_NODE_MASQUERADE_ALL (1u << 1)
 #define CLB_NODE_NO_LOCAL_DETECTION (1u << 2)
-#define CLB_NODE_ECHO_REPLY (1u << 3)
+#define CLB_NODE_ECHO_REPLY (1u << 3) /* not used yet, never set */
 #define CLB_NODE_LOCALHOST_NODE_PORTS (1u << 4)
 
 static_assert(sizeof(struct clb_node) == 56, "node value");

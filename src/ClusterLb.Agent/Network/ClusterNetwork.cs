@@ -27,7 +27,6 @@ internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore sto
         NodePortsOnPrimaryOnly = options.NodePortsOnPrimaryOnly,
         LocalhostNodePorts = options.LocalhostNodePorts,
         MasqueradeAll = options.MasqueradeAll,
-        EchoReply = true,
         Timeouts = options.Conntrack.ToTimeouts(),
     };
 

@@ -35,7 +35,6 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
         }
 
         NodeFlags flags = (inputs.MasqueradeAll ? NodeFlags.MasqueradeAll : NodeFlags.None)
-            | (inputs.EchoReply ? NodeFlags.EchoReply : NodeFlags.None)
             | (inputs.LocalhostNodePorts ? NodeFlags.LocalhostNodePorts : NodeFlags.None)
             | DetectionFlags(podRanges);
 

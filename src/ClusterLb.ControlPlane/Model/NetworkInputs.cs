@@ -37,9 +37,6 @@ public sealed record NetworkInputs
     /// <summary>Masquerade all ClusterIP traffic.</summary>
     public bool MasqueradeAll { get; init; }
 
-    /// <summary>Answer ICMP echo requests to frontends.</summary>
-    public bool EchoReply { get; init; }
-
     /// <summary>Flow timeouts; addresses and flags of it are ignored.</summary>
     public NodeEntry Timeouts { get; init; } = NodeEntry.Default;
 }
