@@ -18,7 +18,7 @@ internal static class Preflight
 
         (string Tool, string Package)[] tools =
         [
-            ("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux"), ("setsid", "util-linux"),
+            ("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux"),
             .. options.Steering.AcceptForwarding ? new[] { ("iptables", "iptables"), ("ip6tables", "iptables") } : [],
         ];
         foreach ((string tool, string package) in tools)
