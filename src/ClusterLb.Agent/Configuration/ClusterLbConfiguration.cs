@@ -1,4 +1,3 @@
-using System.Globalization;
 using ClusterLb.Agent.Steering;
 using ClusterLb.Dataplane.Maps;
 
@@ -28,7 +27,6 @@ internal static class ClusterLbConfiguration
     {
         YamlSection steering = top.Section("steering");
         YamlSection priorities = steering.Section("rulePriorities");
-        (int first, int last) = top.Section("snat").Read("ports", (now.SnatFirstPort, now.SnatLastPort), "must be a range such as 61000-65535", TryRange);
         return now with
         {
             ReplyMark = Mark(steering, "replyMark", now.ReplyMark),
@@ -41,8 +39,6 @@ internal static class ClusterLbConfiguration
             LocalPriority = priorities.Int("local", now.LocalPriority),
             AcceptForwarding = steering.Flag("acceptForwarding", now.AcceptForwarding),
             Mtu = tun.Int("mtu", now.Mtu),
-            SnatFirstPort = first,
-            SnatLastPort = last,
         };
     }
 
@@ -96,14 +92,5 @@ internal static class ClusterLbConfiguration
 
         section.Problem(name, $"is {mark}, but must have 32 bits");
         return otherwise;
-    }
-
-    private static bool TryRange(string text, out (int First, int Last) range)
-    {
-        string[] ends = text.Split('-', StringSplitOptions.TrimEntries);
-        range = default;
-        return ends.Length == 2
-            && int.TryParse(ends[0], NumberStyles.None, CultureInfo.InvariantCulture, out range.First)
-            && int.TryParse(ends[1], NumberStyles.None, CultureInfo.InvariantCulture, out range.Last);
     }
 }

@@ -1,3 +1,4 @@
+using ClusterLb.Dataplane.Pipeline;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Steering;
@@ -147,9 +148,8 @@ public sealed partial class NodeSteering
 
         // Others may have reserved more since: only what we added goes.
         PortRanges ports = PortRanges.Parse(Sysctls.Read(Sysctls.ReservedPorts));
-        (int first, int last) = (Record.Options.SnatFirstPort, Record.Options.SnatLastPort);
-        ports.Set(first, last, false);
-        ports.CopyFrom(PortRanges.Parse(before), first, last);
+        ports.Set(SnatPorts.First, SnatPorts.Last, false);
+        ports.CopyFrom(PortRanges.Parse(before), SnatPorts.First, SnatPorts.Last);
         Sysctls.Write(Sysctls.ReservedPorts, ports.ToString() is { Length: > 0 } text ? text : "\n");
     }
 

@@ -1,4 +1,5 @@
 using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Pipeline;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Steering;
@@ -66,7 +67,7 @@ public sealed partial class NodeSteering
         _changes = 0;
         SteeringPlan plan = SteeringPlan.For(inputs);
         RepairDevice(inputs);
-        RepairSysctls(plan, inputs.Options);
+        RepairSysctls(plan);
         foreach (SteeringFamily family in inputs.Families)
         {
             RepairRoutes(plan, inputs.Options, family.IsIpv6);
@@ -118,7 +119,7 @@ public sealed partial class NodeSteering
         RunIp(ipv6: false, commands);
     }
 
-    private void RepairSysctls(SteeringPlan plan, SteeringOptions options)
+    private void RepairSysctls(SteeringPlan plan)
     {
         foreach ((string name, string wanted) in plan.Settings)
         {
@@ -139,9 +140,9 @@ public sealed partial class NodeSteering
         }
 
         (int first, int last) = Sysctls.LocalPortRange();
-        if (last >= options.SnatFirstPort && first <= options.SnatLastPort)
+        if (last >= SnatPorts.First && first <= SnatPorts.Last)
         {
-            ReservePorts(options.SnatFirstPort, options.SnatLastPort);
+            ReservePorts(SnatPorts.First, SnatPorts.Last);
         }
     }
 

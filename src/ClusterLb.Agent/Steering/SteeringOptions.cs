@@ -30,12 +30,6 @@ public sealed record SteeringOptions
     /// <summary>MTU of the device in bytes. 0: that of the interface with the node's primary address.</summary>
     public int Mtu { get; init; }
 
-    /// <summary>First source port of masqueraded flows.</summary>
-    public int SnatFirstPort { get; init; } = 61_000;
-
-    /// <summary>Last source port of masqueraded flows.</summary>
-    public int SnatLastPort { get; init; } = 65_535;
-
     /// <summary>Also accept forwarded packets of the device in iptables' FORWARD chain, where its policy is to drop (Docker, firewalld).</summary>
     public bool AcceptForwarding { get; init; }
 
@@ -64,11 +58,6 @@ public sealed record SteeringOptions
         if (Mtu is not 0 and (< 1280 or > 65_535))
         {
             yield return $"tun.mtu is {Mtu}, but must be 0 (that of the uplink) or from 1280 (RFC 8200, section 5) to 65535 bytes.";
-        }
-
-        if (SnatFirstPort < 1024 || SnatLastPort > 65_535 || SnatFirstPort > SnatLastPort)
-        {
-            yield return $"snat.ports is {SnatFirstPort}-{SnatLastPort}, but must be a range within 1024-65535.";
         }
     }
 

@@ -11,20 +11,18 @@ internal sealed class SnatPortAllocator(RandomSource random)
     /// <summary>Candidates that are tried before <see cref="DropReason.SnatPortsExhausted"/>.</summary>
     public const int MostTries = 64;
 
-    private const ushort HighFirst = 61_000;
-    private const ushort HighLast = 65_535;
     private const ushort LowFirst = 1_024;
     private const ushort LowLast = 29_999;
 
-    // The high range is reserved for us (net.ipv4.ip_local_reserved_ports); the low one is larger, but servers live there.
+    // The high range is reserved for us; the low one is larger, but servers live there.
     private const int TriesInHighRange = 24;
 
     /// <summary>True if a port of the client's may stand next to this node's address.</summary>
-    public static bool IsSafe(ushort port) => port is (>= HighFirst and <= HighLast) or (>= LowFirst and <= LowLast);
+    public static bool IsSafe(ushort port) => port is (>= SnatPorts.First and <= SnatPorts.Last) or (>= LowFirst and <= LowLast);
 
     /// <summary>The next candidate.</summary>
     /// <param name="attempt">From 0 to <see cref="MostTries"/> - 1.</param>
     public ushort Candidate(int attempt) => attempt < TriesInHighRange
-        ? (ushort)(HighFirst + random.Next(HighLast - HighFirst + 1))
+        ? (ushort)(SnatPorts.First + random.Next(SnatPorts.Last - SnatPorts.First + 1))
         : (ushort)(LowFirst + random.Next(LowLast - LowFirst + 1));
 }

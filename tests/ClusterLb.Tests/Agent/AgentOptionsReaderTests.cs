@@ -86,7 +86,6 @@ public sealed class AgentOptionsReaderTests
           markTable: 310
           rulePriorities: {fromTun: 11, mark: 21, services: 41, local: 101}
           acceptForwarding: true
-        snat: {ports: 62000-63000}
         maps: {services: 1024, backends: 2048}
         conntrack: {ipv4: 4096, tcpSynTimeout: 30s}
         dataplane: {onStop: stop}
@@ -122,7 +121,6 @@ public sealed class AgentOptionsReaderTests
         Assert.Equal((1450, 0x40_0000u, 0x80_0000u), (options.Steering.Mtu, options.Steering.ReplyMark, options.Steering.OriginalMark));
         Assert.Equal((300, 310), (options.Steering.ServiceTable, options.Steering.MarkTable));
         Assert.Equal((11, 21, 41, 101), (options.Steering.EmittedPriority, options.Steering.MarkPriority, options.Steering.ServicePriority, options.Steering.LocalPriority));
-        Assert.Equal((62000, 63000), (options.Steering.SnatFirstPort, options.Steering.SnatLastPort));
         Assert.True(options.Steering.AcceptForwarding);
         Assert.Equal((1024, 2048, 65_536), (options.Maps.Services, options.Maps.Backends, options.Maps.Frontends));
         Assert.True(options.Dataplane.StopWithAgent);
@@ -157,7 +155,7 @@ public sealed class AgentOptionsReaderTests
             kind: ClusterLbConfiguration
             tun: {queues: many}
             dataplane: {onStop: explode}
-            snat: {ports: 5}
+            maps: {services: 5%}
             ---
             apiVersion: v1
             kind: Pod
@@ -172,7 +170,7 @@ public sealed class AgentOptionsReaderTests
             "config.yaml: clusterCIDR has '10.244.0.0', which is not an address block (address/length).",
             "config.yaml:8: conntrack is a list, but must be a mapping.",
             "config.yaml: healthzBindAddress is 'nowhere', but must be address or address:port.",
-            "config.yaml:14: snat.ports is '5', but must be a range such as 61000-65535.",
+            "config.yaml:14: maps.services is '5%', but must be a whole number of 32 bits.",
             "config.yaml:12: tun.queues is 'many', but must be a whole number of 32 bits.",
             "config.yaml:13: dataplane.onStop is 'explode', but must be keep or stop.",
             "config.yaml:16: a document is of kind 'v1 Pod', but must be kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration or clusterlb.io/v1alpha1 ClusterLbConfiguration.",
@@ -212,14 +210,14 @@ public sealed class AgentOptionsReaderTests
         {
             StateDirectory = "relative",
             SyncPeriod = TimeSpan.Zero,
-            Steering = new() { ReplyMark = 3, MarkTable = 200, LocalPriority = 5, Mtu = 100, SnatFirstPort = 9, },
+            Steering = new() { ReplyMark = 3, MarkTable = 200, LocalPriority = 5, Mtu = 100 },
             Maps = new() { Services = 0 },
             Conntrack = new() { Capacities = new() { Ipv6 = 3 }, UdpTimeout = TimeSpan.FromDays(100) },
             Tun = new() { Name = "a name that is too long", Queues = 0 },
         }).Problems()];
 
         string[] fields = ["state directory", "syncPeriod", "tun.name", "tun.queues", "steering.replyMark", "steering.serviceTable",
-            "steering.rulePriorities", "tun.mtu", "snat.ports", "maps.services", "conntrack capacity for IPv6", "conntrack.udpTimeout"];
+            "steering.rulePriorities", "tun.mtu", "maps.services", "conntrack capacity for IPv6", "conntrack.udpTimeout"];
         Assert.Equal(fields.Length, problems.Length);
         Assert.All(fields.Zip(problems), pair => Assert.Contains(pair.First, pair.Second));
     }
