@@ -146,6 +146,11 @@ public sealed partial class DataplaneSupervisor
     private async Task StartAsync(DataplaneLink? old, CancellationToken cancellation)
     {
         using StateLease lease = StateLease.Open(_stateDirectory, StateLease.DataplaneFileName);
+        if (lease.TryTake())
+        {
+            _maps.ForgetWorkers(); // nobody lives, and perhaps nobody will soon: the maps must not fill up meanwhile
+        }
+
         DataplaneLink fresh = await _launcher.LaunchAsync(lease, Math.Max(_queues.Count, _tun.Queues), cancellation);
         try
         {

@@ -16,6 +16,7 @@ public sealed class Epochs : IDisposable
 
     private readonly MapFile? _file;
     private readonly SafeFileHandle? _workers;
+    private ulong _dead; // incarnations up to this one
 
     private Epochs(MapFile? file, SafeFileHandle? workers)
     {
@@ -64,7 +65,16 @@ public sealed class Epochs : IDisposable
         // The increment is a full barrier. It orders the removal of words before the look at the workers: without it we could see
         // a worker offline, and the worker, coming online, still see the word.
         ulong epoch = Interlocked.Increment(ref _file.Word(0));
-        return Math.Min(epoch, WorkerSlots.OldestEpoch(_workers!));
+        return Math.Min(epoch, WorkerSlots.OldestEpoch(_workers!, Volatile.Read(ref _dead)));
+    }
+
+    /// <summary>Says that no dataplane lives: what those before held is held no more. Only who holds their lease may call it.</summary>
+    public void ForgetWorkers()
+    {
+        if (_workers is not null)
+        {
+            Volatile.Write(ref _dead, WorkerSlots.NewestIncarnation(_workers));
+        }
     }
 
     /// <summary>When each worker last said that it lives.</summary>

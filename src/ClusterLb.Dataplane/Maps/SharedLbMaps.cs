@@ -155,6 +155,10 @@ public sealed class SharedLbMaps : LbMaps
         return file.OpenDescriptor(readOnly: false);
     }
 
+    /// <summary>Says that no dataplane lives: one that was killed in mid-batch holds no place back any more. Any thread.</summary>
+    /// <remarks>Only who holds the dataplane's lease may call it; a dataplane that begins later counts again.</remarks>
+    public void ForgetWorkers() => _epochs.ForgetWorkers();
+
     /// <summary>Frees places that no worker can hold any more. For the writer, after a batch of changes.</summary>
     public void Reclaim()
     {

@@ -103,10 +103,28 @@ public sealed class WorkerSlots : IDisposable
 
     /// <summary>The oldest epoch that a living worker is in; <see cref="ulong.MaxValue"/> if all are offline.</summary>
     /// <remarks>0, so that nothing is reused, if the file cannot be read whole: its owner may have truncated it.</remarks>
-    internal static ulong OldestEpoch(SafeFileHandle workers)
+    /// <param name="workers">The file.</param>
+    /// <param name="dead">Incarnations up to this one are known to be dead.</param>
+    internal static ulong OldestEpoch(SafeFileHandle workers, ulong dead = 0)
     {
         ulong oldest = ulong.MaxValue;
-        return ReadSlots(workers, slot => oldest = Math.Min(oldest, slot.Epoch == 0 ? oldest : slot.Epoch)) ? oldest : 0;
+        return ReadSlots(workers, See) ? oldest : 0;
+
+        void See(Slot slot)
+        {
+            if (slot.Epoch != 0 && slot.Incarnation > dead)
+            {
+                oldest = Math.Min(oldest, slot.Epoch);
+            }
+        }
+    }
+
+    /// <summary>The newest incarnation that ever began; 0 if the file cannot be read.</summary>
+    internal static ulong NewestIncarnation(SafeFileHandle workers)
+    {
+        var header = default(MapHeader);
+        int length = RandomAccess.Read(workers, MemoryMarshal.AsBytes(new Span<MapHeader>(ref header)), 0);
+        return length == MapHeader.Size ? header.LastNumber : 0;
     }
 
     /// <summary>The last signs of life of a state directory's dataplane, for readers outside; empty if none ever ran there.</summary>

@@ -90,6 +90,27 @@ public sealed class EpochsTests : IDisposable
     }
 
     [Fact]
+    public void A_dead_dataplane_that_nobody_follows_holds_nothing_back_once_it_is_forgotten_and_the_next_one_counts()
+    {
+        _workers.GoOnline(3);
+        _pool.Retire(_pool.Take());
+        Assert.Equal(0u, _pool.Take());
+
+        _epochs.ForgetWorkers();
+
+        uint place = _pool.Take();
+        Assert.Equal(1u, place);
+        (WorkerSlots next, MapFile epoch) = MapStage.OpenWorkers(_stage.Directory);
+        using (epoch)
+        using (next)
+        {
+            next.GoOnline(3);
+            _pool.Retire(place);
+            Assert.Equal(0u, _pool.Take());
+        }
+    }
+
+    [Fact]
     public void Two_dataplanes_that_live_at_once_both_hold_back()
     {
         (WorkerSlots next, MapFile epoch) = MapStage.OpenWorkers(_stage.Directory);
