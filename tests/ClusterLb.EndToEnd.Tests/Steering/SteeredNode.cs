@@ -12,7 +12,7 @@ namespace ClusterLb.EndToEnd.Tests.Steering;
 /// <summary>A node in a network namespace of its own, with an uplink, a state directory, and steering that acts inside.</summary>
 internal sealed class SteeredNode : IDisposable
 {
-    private static int s_count;
+    private static int _count;
 
     private readonly NetworkNamespace _namespace;
     private readonly string _stateDirectory;
@@ -20,7 +20,7 @@ internal sealed class SteeredNode : IDisposable
 
     public SteeredNode(bool ipv6 = true)
     {
-        string name = $"clbsteer-{Environment.ProcessId}-{Interlocked.Increment(ref s_count)}";
+        string name = $"clbsteer-{Environment.ProcessId}-{Interlocked.Increment(ref _count)}";
         _stateDirectory = Path.Combine("/dev/shm", name);
         Directory.CreateDirectory(_stateDirectory);
         LabTool.Run("ip", ["netns", "add", name]);
