@@ -64,7 +64,7 @@ public sealed class AdminServerTests : IAsyncLifetime
         using var nobody = new AdminClient("/nonexistent");
         AdminException e = await Assert.ThrowsAsync<AdminException>(() => nobody.StatusAsync());
         Assert.Contains("/nonexistent/admin.sock", e.Message);
-        Assert.Contains("no agent runs", e.Message);
+        Assert.Contains("No agent runs here", e.Message);
     }
 
     [Fact]
