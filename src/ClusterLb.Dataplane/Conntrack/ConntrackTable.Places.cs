@@ -15,6 +15,15 @@ internal sealed partial class ConntrackTable<TKey>
     /// <summary>Flows that had to go early because the table was full.</summary>
     public long Evicted => Volatile.Read(ref _evicted);
 
+    /// <summary>Asks for the place that the next flow will probably take, while its backend is still being chosen.</summary>
+    public void TouchFree()
+    {
+        uint top = (uint)Volatile.Read(ref _freeTop);
+        ref FlowPlace<TKey> entry = ref PlaceAt(top != 0 ? (int)top : Math.Min(Volatile.Read(ref _fresh), Capacity));
+        _ = Volatile.Read(ref entry.Life);
+        _ = Volatile.Read(ref entry.BackendId); // of the next cache line
+    }
+
     private bool TryTakePlace(long nowMs, out int place) =>
         TryPopFree(out place)
         || TryTakeFresh(out place)

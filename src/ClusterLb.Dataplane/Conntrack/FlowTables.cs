@@ -111,6 +111,19 @@ public sealed partial class FlowTables : IDisposable
     public bool TryLookup(in FlowTuple tuple, long nowMs, out FlowHit hit) =>
         tuple.IsIpv4 ? _ipv4.TryLookup(tuple, nowMs, out hit) : _ipv6.TryLookup(tuple, nowMs, out hit);
 
+    /// <summary>Says that a flow of this family is likely to be created soon, so that its memory can come meanwhile.</summary>
+    public void Expect(in FlowTuple tuple)
+    {
+        if (tuple.IsIpv4)
+        {
+            _ipv4.TouchFree();
+        }
+        else
+        {
+            _ipv6.TouchFree();
+        }
+    }
+
     /// <summary>Remembers a flow: both tuples, or neither.</summary>
     /// <param name="flow">The flow.</param>
     /// <param name="nowMs">CLOCK_MONOTONIC milliseconds.</param>

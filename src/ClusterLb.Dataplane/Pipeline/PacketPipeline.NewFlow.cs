@@ -15,6 +15,7 @@ public sealed partial class PacketPipeline
             return NoFrontend(buffer, at, ref meta, nowMs);
         }
 
+        _flows.Expect(meta.Tuple);
         meta.RevNatId = frontend.Entry.RevNatId;
         meta.ServicePortId = frontend.Entry.ServicePortId;
         if (at.Protocol == IpProtocol.Tcp && !IsOpening(at))
