@@ -1,6 +1,6 @@
-using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Conntrack;
@@ -31,25 +31,25 @@ internal struct FlowKey4 : IFlowKey<FlowKey4>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FlowKey4 From(in FlowTuple tuple) => new()
     {
-        Source = NetworkOrder.Of(tuple.Source.Ipv4),
-        Destination = NetworkOrder.Of(tuple.Destination.Ipv4),
-        SourcePort = NetworkOrder.Of(tuple.SourcePort),
-        DestinationPort = NetworkOrder.Of(tuple.DestinationPort),
+        Source = NetworkOrder.Swap(tuple.Source.Ipv4),
+        Destination = NetworkOrder.Swap(tuple.Destination.Ipv4),
+        SourcePort = NetworkOrder.Swap(tuple.SourcePort),
+        DestinationPort = NetworkOrder.Swap(tuple.DestinationPort),
     };
 
     public readonly FlowTuple ToTuple(IpProtocol protocol) => new(
-        IpAddr.FromIpv4(NetworkOrder.Of(Source)),
-        IpAddr.FromIpv4(NetworkOrder.Of(Destination)),
-        NetworkOrder.Of(SourcePort),
-        NetworkOrder.Of(DestinationPort),
+        IpAddr.FromIpv4(NetworkOrder.Swap(Source)),
+        IpAddr.FromIpv4(NetworkOrder.Swap(Destination)),
+        NetworkOrder.Swap(SourcePort),
+        NetworkOrder.Swap(DestinationPort),
         protocol);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly FlowTuple ToReverseTuple(IpProtocol protocol) => new(
-        IpAddr.FromIpv4(NetworkOrder.Of(Destination)),
-        IpAddr.FromIpv4(NetworkOrder.Of(Source)),
-        NetworkOrder.Of(DestinationPort),
-        NetworkOrder.Of(SourcePort),
+        IpAddr.FromIpv4(NetworkOrder.Swap(Destination)),
+        IpAddr.FromIpv4(NetworkOrder.Swap(Source)),
+        NetworkOrder.Swap(DestinationPort),
+        NetworkOrder.Swap(SourcePort),
         protocol);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -72,27 +72,27 @@ internal struct FlowKey6 : IFlowKey<FlowKey6>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FlowKey6 From(in FlowTuple tuple) => new()
     {
-        SourceHigh = NetworkOrder.Of(tuple.Source.High),
-        SourceLow = NetworkOrder.Of(tuple.Source.Low),
-        DestinationHigh = NetworkOrder.Of(tuple.Destination.High),
-        DestinationLow = NetworkOrder.Of(tuple.Destination.Low),
-        SourcePort = NetworkOrder.Of(tuple.SourcePort),
-        DestinationPort = NetworkOrder.Of(tuple.DestinationPort),
+        SourceHigh = NetworkOrder.Swap(tuple.Source.High),
+        SourceLow = NetworkOrder.Swap(tuple.Source.Low),
+        DestinationHigh = NetworkOrder.Swap(tuple.Destination.High),
+        DestinationLow = NetworkOrder.Swap(tuple.Destination.Low),
+        SourcePort = NetworkOrder.Swap(tuple.SourcePort),
+        DestinationPort = NetworkOrder.Swap(tuple.DestinationPort),
     };
 
     public readonly FlowTuple ToTuple(IpProtocol protocol) => new(
-        IpAddr.FromIpv6(NetworkOrder.Of(SourceHigh), NetworkOrder.Of(SourceLow)),
-        IpAddr.FromIpv6(NetworkOrder.Of(DestinationHigh), NetworkOrder.Of(DestinationLow)),
-        NetworkOrder.Of(SourcePort),
-        NetworkOrder.Of(DestinationPort),
+        IpAddr.FromIpv6(NetworkOrder.Swap(SourceHigh), NetworkOrder.Swap(SourceLow)),
+        IpAddr.FromIpv6(NetworkOrder.Swap(DestinationHigh), NetworkOrder.Swap(DestinationLow)),
+        NetworkOrder.Swap(SourcePort),
+        NetworkOrder.Swap(DestinationPort),
         protocol);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly FlowTuple ToReverseTuple(IpProtocol protocol) => new(
-        IpAddr.FromIpv6(NetworkOrder.Of(DestinationHigh), NetworkOrder.Of(DestinationLow)),
-        IpAddr.FromIpv6(NetworkOrder.Of(SourceHigh), NetworkOrder.Of(SourceLow)),
-        NetworkOrder.Of(DestinationPort),
-        NetworkOrder.Of(SourcePort),
+        IpAddr.FromIpv6(NetworkOrder.Swap(DestinationHigh), NetworkOrder.Swap(DestinationLow)),
+        IpAddr.FromIpv6(NetworkOrder.Swap(SourceHigh), NetworkOrder.Swap(SourceLow)),
+        NetworkOrder.Swap(DestinationPort),
+        NetworkOrder.Swap(SourcePort),
         protocol);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -100,14 +100,4 @@ internal struct FlowKey6 : IFlowKey<FlowKey6>
         SourceLow == other.SourceLow && SourceHigh == other.SourceHigh
         && DestinationLow == other.DestinationLow && DestinationHigh == other.DestinationHigh
         && SourcePort == other.SourcePort && DestinationPort == other.DestinationPort;
-}
-
-/// <summary>Host order to network order and back.</summary>
-internal static class NetworkOrder
-{
-    public static ushort Of(ushort value) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(value) : value;
-
-    public static uint Of(uint value) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(value) : value;
-
-    public static ulong Of(ulong value) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(value) : value;
 }
