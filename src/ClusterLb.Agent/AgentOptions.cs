@@ -25,7 +25,13 @@ public sealed record AgentOptions
     public string NodeName { get; init; } = Environment.MachineName.ToLowerInvariant();
 #pragma warning restore CA1308
 
-    /// <summary>Where /healthz and /livez answer. Null: nowhere.</summary>
+    /// <summary>Kubeconfig of the API server. Null: none.</summary>
+    public string? KubeconfigFile { get; init; }
+
+    /// <summary>The address of this node that connections are masqueraded with (bindAddress). Null: the Node object's.</summary>
+    public IpAddr? PrimaryAddress { get; init; }
+
+    /// <summary>Where /healthz and /livez answer; 0.0.0.0 is both families. Null: nowhere.</summary>
     public IPEndPoint? HealthzBindAddress { get; init; } = new(IPAddress.Any, 10256);
 
     /// <summary>Where /metrics answers. Null: nowhere.</summary>
@@ -37,8 +43,20 @@ public sealed record AgentOptions
     /// <summary>Level of detail of the log: 0 state, 2 life cycle, 4 every sync, 5 every object.</summary>
     public int Verbosity { get; init; }
 
+    /// <summary>What a line of the log looks like.</summary>
+    public LogFormat LogFormat { get; init; }
+
+    /// <summary>/debug/* answers beside /metrics.</summary>
+    public bool EnableProfiling { get; init; }
+
+    /// <summary>How unlikely the kernel ends agent and dataplane when memory is short: −1000 (never) to 1000.</summary>
+    public int OomScoreAdj { get; init; } = -999;
+
     /// <summary>How often everything is compared and repaired, even when nothing changed.</summary>
     public TimeSpan SyncPeriod { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>However long a comparison takes, it is made so often (<see cref="SyncPeriod"/> yields to it where a comparison is slow).</summary>
+    public TimeSpan ConfigSyncPeriod { get; init; } = TimeSpan.FromMinutes(15);
 
     /// <summary>Shortest time between two syncs; the first change after a quiet time is applied at once.</summary>
     public TimeSpan MinSyncPeriod { get; init; } = TimeSpan.FromSeconds(1);
@@ -75,6 +93,9 @@ public sealed record AgentOptions
 
     /// <summary>Sizes and timeouts of the flow tables.</summary>
     public ConntrackOptions Conntrack { get; init; } = new();
+
+    /// <summary>Settings of the kernel's own flow table.</summary>
+    public KernelConntrackOptions KernelConntrack { get; init; } = new();
 
     /// <summary>The dataplane process.</summary>
     public DataplaneOptions Dataplane { get; init; } = new();

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using ClusterLb.Agent.Configuration;
+using ClusterLb.Dataplane;
 
 namespace ClusterLb.Agent;
 
@@ -19,6 +20,15 @@ public sealed record AgentOverrides
 
     /// <summary><c>--hostname-override</c>, NODE_NAME.</summary>
     public string? NodeName { get; init; }
+
+    /// <summary><c>--kubeconfig</c>, CLUSTERLB_KUBECONFIG.</summary>
+    public string? KubeconfigFile { get; init; }
+
+    /// <summary><c>--proxy-mode</c>: which mode's block of the configuration counts. The dataplane is ours in any case.</summary>
+    public string? ProxyMode { get; init; }
+
+    /// <summary><c>--nodeport-addresses</c>: as the field, separated by commas.</summary>
+    public string? NodePortAddresses { get; init; }
 
     /// <summary><c>--healthz-bind-address</c>, CLUSTERLB_HEALTHZ_BIND_ADDRESS: address, address:port, or empty for none.</summary>
     public string? HealthzBindAddress { get; init; }
@@ -55,6 +65,7 @@ public sealed record AgentOverrides
             StateDirectory = Said("CLUSTERLB_STATE_DIR"),
             ManifestDirectory = Said("CLUSTERLB_MANIFESTS"),
             NodeName = Said("NODE_NAME"),
+            KubeconfigFile = Said("CLUSTERLB_KUBECONFIG"),
             HealthzBindAddress = variable("CLUSTERLB_HEALTHZ_BIND_ADDRESS"),
             MetricsBindAddress = variable("CLUSTERLB_METRICS_BIND_ADDRESS"),
             Verbosity = verbosity,
@@ -73,6 +84,9 @@ public sealed record AgentOverrides
             StateDirectory = StateDirectory ?? weaker.StateDirectory,
             ManifestDirectory = ManifestDirectory ?? weaker.ManifestDirectory,
             NodeName = NodeName ?? weaker.NodeName,
+            KubeconfigFile = KubeconfigFile ?? weaker.KubeconfigFile,
+            ProxyMode = ProxyMode ?? weaker.ProxyMode,
+            NodePortAddresses = NodePortAddresses ?? weaker.NodePortAddresses,
             HealthzBindAddress = HealthzBindAddress ?? weaker.HealthzBindAddress,
             MetricsBindAddress = MetricsBindAddress ?? weaker.MetricsBindAddress,
             Verbosity = Verbosity ?? weaker.Verbosity,
@@ -84,11 +98,17 @@ public sealed record AgentOverrides
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(problems);
-        return options with
+        if (ProxyMode is not (null or "" or "iptables" or "ipvs" or "nftables"))
+        {
+            problems.Add($"--proxy-mode is '{ProxyMode}', but must be empty, iptables, ipvs or nftables.");
+        }
+
+        return WithNodePortAddresses(options, problems) with
         {
             StateDirectory = StateDirectory is null ? options.StateDirectory : Path.GetFullPath(StateDirectory),
             ManifestDirectory = ManifestDirectory is null ? options.ManifestDirectory : Path.GetFullPath(ManifestDirectory),
             NodeName = NodeName ?? options.NodeName,
+            KubeconfigFile = KubeconfigFile is null ? options.KubeconfigFile : Path.GetFullPath(KubeconfigFile),
             HealthzBindAddress = Address("--healthz-bind-address", HealthzBindAddress, options.HealthzBindAddress, 10256),
             MetricsBindAddress = Address("--metrics-bind-address", MetricsBindAddress, options.MetricsBindAddress, 10249),
             Verbosity = Verbosity ?? options.Verbosity,
@@ -107,6 +127,24 @@ public sealed record AgentOverrides
             }
 
             return address;
+        }
+    }
+
+    private AgentOptions WithNodePortAddresses(AgentOptions options, ICollection<string> problems)
+    {
+        const string Flag = "--nodeport-addresses";
+        string[] texts = (NodePortAddresses ?? "").Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        return Configuration.NodePortAddresses.Apply(texts, options, Parse, what => problems.Add($"{Flag} {what}."));
+
+        IpPrefix? Parse(string text)
+        {
+            if (IpPrefix.TryParse(text, out IpPrefix prefix))
+            {
+                return prefix;
+            }
+
+            problems.Add($"{Flag} has '{text}', which is not an address block (address/length).");
+            return null;
         }
     }
 }

@@ -15,6 +15,7 @@ using ClusterLb.Dataplane.Tun;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ClusterLb.Agent;
 
@@ -82,6 +83,25 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         }
     }
 
+    /// <summary>What <c>--init-only</c> does: the settings that only root of the machine may write, so that the agent can do with CAP_NET_ADMIN.</summary>
+    /// <exception cref="AgentException">They cannot be written.</exception>
+    public static void Prepare(AgentOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        try
+        {
+            StateDirectory.Create(options.StateDirectory);
+            using StateLease lease = TakeLease(options.StateDirectory);
+            var steering = new NodeSteering(options.StateDirectory, NullLogger.Instance);
+            steering.Claim(options.Tun.Name, options.Steering);
+            steering.PrepareKernel(options.KernelConntrack);
+        }
+        catch (Exception e)
+        {
+            throw Explain(e);
+        }
+    }
+
     /// <inheritdoc/>
     public async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -144,6 +164,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
             _log.LogWarning("{Warning}", warning);
         }
 
+        OomScore.Set(_options.OomScoreAdj, _log);
         uint? group = FindGroup();
         _steering = new NodeSteering(directory, _loggers.CreateLogger<NodeSteering>());
         _steering.Claim(_options.Tun.Name, _options.Steering);

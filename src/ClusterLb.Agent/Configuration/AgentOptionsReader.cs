@@ -17,7 +17,7 @@ public static class AgentOptionsReader
         {
             try
             {
-                file = Read(File.ReadAllText(path), path);
+                file = Read(File.ReadAllText(path), path, overrides.ProxyMode);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -26,15 +26,22 @@ public static class AgentOptionsReader
         }
 
         List<string> problems = [.. file.Problems];
+        List<string> warnings = [.. file.Warnings];
+        if (overrides.ProxyMode is { Length: > 0 } mode)
+        {
+            warnings.Add($"--proxy-mode is '{mode}': ClusterLb has a dataplane of its own; of this mode its block in the configuration counts.");
+        }
+
         AgentOptions options = overrides.ApplyTo(file.Options, problems);
         problems.AddRange(options.Problems());
-        return new AgentOptionsResult(options, problems, file.Warnings);
+        return new AgentOptionsResult(options, problems, warnings);
     }
 
     /// <summary>Reads the text of a file. The values are not checked against each other: see <see cref="AgentOptions.Problems"/>.</summary>
     /// <param name="text">One or two YAML documents.</param>
     /// <param name="source">Name of the file, for messages.</param>
-    public static AgentOptionsResult Read(string text, string source)
+    /// <param name="proxyMode">The flag <c>--proxy-mode</c>: it says which mode's block counts.</param>
+    public static AgentOptionsResult Read(string text, string source, string? proxyMode = null)
     {
         var findings = new ConfigurationFindings(source);
         var options = new AgentOptions();
@@ -44,7 +51,7 @@ public static class AgentOptionsReader
             switch ($"{top.Text("apiVersion")} {top.Text("kind")}")
             {
                 case "kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration":
-                    options = KubeProxyConfiguration.Apply(top, options);
+                    options = KubeProxyConfiguration.Apply(top, options, proxyMode);
                     top.WarnOfUnknownFields();
                     break;
                 case "clusterlb.io/v1alpha1 ClusterLbConfiguration":

@@ -51,6 +51,24 @@ internal static class GoDuration
         return true;
     }
 
+    /// <summary>As Go prints it: <c>24h0m0s</c>, <c>1m30s</c>, <c>1.5s</c>, <c>250ms</c>, <c>0s</c>. Microseconds and less are not kept.</summary>
+    public static string Format(TimeSpan duration)
+    {
+        if (duration < TimeSpan.Zero)
+        {
+            return $"-{Format(duration.Negate())}";
+        }
+
+        if (duration > TimeSpan.Zero && duration < TimeSpan.FromSeconds(1))
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"{duration.TotalMilliseconds:0.###}ms");
+        }
+
+        string seconds = string.Create(CultureInfo.InvariantCulture, $"{duration.TotalSeconds % 60:0.###}s");
+        string minutes = duration.TotalMinutes >= 1 ? string.Create(CultureInfo.InvariantCulture, $"{duration.Minutes}m") : "";
+        return duration.TotalHours >= 1 ? string.Create(CultureInfo.InvariantCulture, $"{(long)duration.TotalHours}h{minutes}{seconds}") : minutes + seconds;
+    }
+
     private static bool TakeUnit(ref ReadOnlySpan<char> text, int at, out double milliseconds)
     {
         foreach ((string unit, double value) in Units)

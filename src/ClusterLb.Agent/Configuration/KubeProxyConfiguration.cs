@@ -1,65 +1,61 @@
-using System.Net;
+using System.Globalization;
 using ClusterLb.Dataplane;
 
 namespace ClusterLb.Agent.Configuration;
 
 /// <summary>Reads kube-proxy's own document (kubeproxy.config.k8s.io/v1alpha1), so that a DaemonSet can be swapped with its ConfigMap.</summary>
-internal static class KubeProxyConfiguration
+/// <remarks>
+/// Every field that kube-proxy knows is accepted. One that has no effect here warns if it is set; docs/configuration.md has the table.
+/// Ranges are kube-proxy's own (pkg/proxy/apis/config/validation).
+/// </remarks>
+internal static partial class KubeProxyConfiguration
 {
-    /// <summary>The options with what the document says.</summary>
-    public static AgentOptions Apply(YamlSection top, AgentOptions options)
-    {
-        string mode = top.Text("mode") ?? "";
-        if (mode is "iptables" or "ipvs" or "nftables")
-        {
-            top.Warning("mode", $"is '{mode}': ClusterLb has a dataplane of its own; of this mode only masqueradeAll and the periods count");
-        }
-        else if (mode.Length > 0)
-        {
-            top.Problem("mode", $"is '{mode}', but must be empty, iptables, ipvs or nftables");
-        }
+    private const string LittleTraffic = "the client lists once, then watches; there is nothing to slow down";
 
-        options = ReadMode(top, mode, options);
+    /// <summary>The options with what the document says.</summary>
+    /// <param name="top">The document.</param>
+    /// <param name="options">What was said before.</param>
+    /// <param name="proxyMode">The flag <c>--proxy-mode</c>, which beats the field.</param>
+    public static AgentOptions Apply(YamlSection top, AgentOptions options, string? proxyMode)
+    {
+        options = ReadModes(top, proxyMode, options);
         options = ReadLocalDetection(top, options);
         options = ReadNodePortAddresses(top, options);
-        options = ReadConntrack(top.Section("conntrack"), options);
+        options = ReadAddresses(top, options);
+        options = ReadLogging(top.Section("logging"), options);
+        AcceptTheRest(top);
 
         YamlSection client = top.Section("clientConnection");
-        client.Accept("acceptContentTypes", "contentType", "qps", "burst", "kubeconfig");
-        top.Accept("featureGates", "logging", "bindAddress", "enableProfiling", "showHiddenMetricsForVersion", "oomScoreAdj",
-            "configSyncPeriod", "portRange", "windowsRunAsService", "winkernel", "udpIdleTimeout");
+        client.Read("qps", 0.0, "must be a number", (string text, out double qps) => double.TryParse(text, CultureInfo.InvariantCulture, out qps));
+        client.Int("burst", 0, 0, int.MaxValue);
+        client.Ignore("qps", LittleTraffic);
+        client.Ignore("burst", LittleTraffic);
+        client.Ignore("contentType", "objects are read as JSON");
+        client.Ignore("acceptContentTypes", "objects are read as JSON");
+        TimeSpan configSyncPeriod = top.Duration("configSyncPeriod", options.ConfigSyncPeriod);
         return options with
         {
-            NodeName = top.Text("hostnameOverride") is { Length: > 0 } name ? name : options.NodeName,
-            HealthzBindAddress = ReadAddress(top, "healthzBindAddress", options.HealthzBindAddress, 10256),
-            MetricsBindAddress = ReadAddress(top, "metricsBindAddress", options.MetricsBindAddress, 10249),
-            BindAddressHardFail = top.Flag("bindAddressHardFail", options.BindAddressHardFail),
+            KubeconfigFile = client.Text("kubeconfig") is { Length: > 0 } kubeconfig ? kubeconfig : options.KubeconfigFile,
+            NodeName = ReadNodeName(top, options.NodeName),
+            EnableProfiling = top.Flag("enableProfiling", options.EnableProfiling),
+            OomScoreAdj = top.Int("oomScoreAdj", options.OomScoreAdj, -1000, 1000),
+            ConfigSyncPeriod = configSyncPeriod,
         };
     }
 
-    // kube-proxy reads only the block of its own mode; "" means iptables on Linux. All blocks are checked.
-    private static AgentOptions ReadMode(YamlSection top, string mode, AgentOptions options)
+#pragma warning disable CA1308 // Kubernetes names are lower case; this is no comparison.
+    private static string ReadNodeName(YamlSection top, string otherwise)
     {
-        AgentOptions result = options;
-        foreach (string name in (ReadOnlySpan<string>)["iptables", "ipvs", "nftables"])
+        string text = top.Text("hostnameOverride") ?? "";
+        string name = text.Trim().ToLowerInvariant();
+        if (text.Length > 0 && name.Length == 0)
         {
-            YamlSection block = top.Section(name);
-            AgentOptions read = options with
-            {
-                MasqueradeAll = block.Flag("masqueradeAll", options.MasqueradeAll),
-                LocalhostNodePorts = block.Flag("localhostNodePorts", options.LocalhostNodePorts),
-                SyncPeriod = block.Duration("syncPeriod", options.SyncPeriod),
-                MinSyncPeriod = block.Duration("minSyncPeriod", options.MinSyncPeriod, zeroIsValue: name == "ipvs"),
-            };
-            block.Accept("masqueradeBit", "scheduler", "excludeCIDRs", "strictARP", "tcpTimeout", "tcpFinTimeout", "udpTimeout");
-            if (name == mode || (mode.Length == 0 && name == "iptables"))
-            {
-                result = read;
-            }
+            top.Problem("hostnameOverride", "is blank, but must be a name or empty");
         }
 
-        return result;
+        return name.Length > 0 ? name : otherwise;
     }
+#pragma warning restore CA1308
 
     private static AgentOptions ReadLocalDetection(YamlSection top, AgentOptions options)
     {
@@ -81,6 +77,11 @@ internal static class KubeProxyConfiguration
         }
 
         IReadOnlyList<IpPrefix> cidrs = top.Prefixes("clusterCIDR");
+        if (cidrs.Count > 2 || (cidrs.Count == 2 && cidrs[0].Address.IsIpv4 == cidrs[1].Address.IsIpv4))
+        {
+            top.Problem("clusterCIDR", "has more than one block of a family, but must be one block, or one of each family");
+        }
+
         if (mode == DetectLocalMode.ClusterCidr && cidrs.Count == 0)
         {
             top.Warning("clusterCIDR", "is empty: no source is known to be a pod's, and ClusterIP traffic is not masqueraded");
@@ -90,55 +91,32 @@ internal static class KubeProxyConfiguration
         return options with { DetectLocalMode = mode, ClusterCidrs = cidrs };
     }
 
-    private static AgentOptions ReadNodePortAddresses(YamlSection top, AgentOptions options)
+    private static AgentOptions ReadLogging(YamlSection logging, AgentOptions options)
     {
-        IReadOnlyList<string> texts = top.List("nodePortAddresses");
-        if (texts is ["primary"])
+        // Every line is written at once, so flushFrequency is kept whatever it is.
+        logging.Accept("flushFrequency");
+        logging.Ignore("vmodule", "the level is the same for all parts; use verbosity");
+        logging.Ignore("options", "all lines go to standard error, unbuffered");
+        string format = logging.Text("format") ?? "";
+        if (format is not ("" or "text" or "json"))
         {
-            return options with { NodePortsOnPrimaryOnly = true };
+            logging.Problem("format", $"is '{format}', but must be text or json");
         }
 
-        if (texts is ["all"] or [])
-        {
-            return options;
-        }
-
-        return options with { NodePortAddresses = texts is ["localhost"] ? Loopback : top.Prefixes("nodePortAddresses") };
-    }
-
-    private static AgentOptions ReadConntrack(YamlSection conntrack, AgentOptions options)
-    {
-        // Sizes are the kernel's table; ours has its own in ClusterLbConfiguration.
-        conntrack.Accept("maxPerCore", "min", "tcpBeLiberal", "tcpCloseWaitTimeout");
-        ConntrackOptions now = options.Conntrack;
         return options with
         {
-            Conntrack = now with
-            {
-                TcpEstablishedTimeout = conntrack.Duration("tcpEstablishedTimeout", now.TcpEstablishedTimeout),
-                UdpTimeout = conntrack.Duration("udpTimeout", now.UdpTimeout),
-                UdpStreamTimeout = conntrack.Duration("udpStreamTimeout", now.UdpStreamTimeout),
-            },
+            LogFormat = format == "json" ? LogFormat.Json : LogFormat.Text,
+            Verbosity = logging.Int("verbosity", options.Verbosity, 0, int.MaxValue),
         };
     }
 
-    private static IPEndPoint? ReadAddress(YamlSection top, string name, IPEndPoint? otherwise, int defaultPort)
+    private static void AcceptTheRest(YamlSection top)
     {
-        // Empty text is kube-proxy's default here (its flags differ: there it switches the server off).
-        string? text = top.Text(name);
-        if (string.IsNullOrEmpty(text))
-        {
-            return otherwise;
-        }
-
-        if (BindAddress.TryParse(text, defaultPort, out IPEndPoint? address))
-        {
-            return address;
-        }
-
-        top.Problem(name, $"is '{text}', but must be address or address:port");
-        return otherwise;
+        top.Ignore("featureGates", "features of kube-proxy's own dataplanes are not features of this one");
+        top.Ignore("showHiddenMetricsForVersion", "no metric is hidden");
+        top.Ignore("portRange", "it belonged to the userspace mode; local ports of masqueraded connections are steering's");
+        top.Ignore("udpIdleTimeout", "it belonged to the userspace mode; use conntrack.udpTimeout");
+        top.Ignore("windowsRunAsService", "this is not Windows");
+        top.Ignore("winkernel", "this is not Windows");
     }
-
-    private static readonly IpPrefix[] Loopback = [IpPrefix.Parse("127.0.0.0/8"), IpPrefix.Parse("::1/128")];
 }

@@ -12,6 +12,7 @@ internal sealed class YamlSection
     private readonly string _path;
     private readonly ConfigurationFindings _findings;
     private readonly Dictionary<string, YamlNode> _fields = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _lines = new(StringComparer.Ordinal);
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
     private readonly List<YamlSection> _children = [];
 
@@ -24,6 +25,7 @@ internal sealed class YamlSection
             foreach ((YamlNode key, YamlNode value) in mapping.Children)
             {
                 _fields[key.ToString()] = value;
+                _lines[key.ToString()] = key.Start.Line;
             }
         }
         else if (node is not null && !IsNull(node))
@@ -49,6 +51,17 @@ internal sealed class YamlSection
         foreach (string name in names)
         {
             _known.Add(name);
+        }
+    }
+
+    /// <summary>A field that is accepted and has no effect. If it asks for something, a warning says why that is not given.</summary>
+    /// <param name="name">The field; a mapping is taken with all that is below it.</param>
+    /// <param name="because">Half a sentence.</param>
+    public void Ignore(string name, string because)
+    {
+        if (Take(name) is { } node && !IsZero(node))
+        {
+            Warning(name, $"is {Shown(node)}, which has no effect: {because}");
         }
     }
 
@@ -83,11 +96,30 @@ internal sealed class YamlSection
         return ok;
     });
 
-    /// <summary>A duration such as 30s. Zero stands for the default, as in kube-proxy, unless <paramref name="zeroIsValue"/>.</summary>
+    /// <summary>A whole number of 32 bits in a range, both ends included.</summary>
+    public int Int(string name, int otherwise, int min, int max)
+    {
+        int value = Int(name, otherwise);
+        if (value >= min && value <= max)
+        {
+            return value;
+        }
+
+        Problem(name, max == int.MaxValue ? $"is {value}, but must not be less than {min}" : $"is {value}, but must be from {min} to {max}");
+        return otherwise;
+    }
+
+    /// <summary>A duration such as 30s, not negative. Zero stands for the default, as in kube-proxy, unless <paramref name="zeroIsValue"/>.</summary>
     public TimeSpan Duration(string name, TimeSpan otherwise, bool zeroIsValue = false)
     {
         TimeSpan value = Read(name, otherwise, "must be a duration such as 30s or 1h30m", (string text, out TimeSpan read) =>
             GoDuration.TryParse(text, out read));
+        if (value < TimeSpan.Zero)
+        {
+            Problem(name, $"is '{Text(name)}', but must not be negative");
+            return otherwise;
+        }
+
         return value == TimeSpan.Zero && !zeroIsValue ? otherwise : value;
     }
 
@@ -132,33 +164,41 @@ internal sealed class YamlSection
         var prefixes = new List<IpPrefix>();
         foreach (string text in List(name))
         {
-            if (IpPrefix.TryParse(text, out IpPrefix prefix))
+            if (TryPrefix(name, text) is { } prefix)
             {
                 prefixes.Add(prefix);
-            }
-            else
-            {
-                Problem(name, $"has '{text}', which is not an address block (address/length)");
             }
         }
 
         return prefixes;
     }
 
+    /// <summary>An address block that stands in a list; if it is none, that is a problem of the field.</summary>
+    public IpPrefix? TryPrefix(string name, string text)
+    {
+        if (IpPrefix.TryParse(text, out IpPrefix prefix))
+        {
+            return prefix;
+        }
+
+        Problem(name, $"has '{text}', which is not an address block (address/length)");
+        return null;
+    }
+
     /// <summary>Reports a field of this section.</summary>
-    public void Problem(string name, string what) => _findings.Problems.Add($"{_findings.Source}: {_path}{name} {what}.");
+    public void Problem(string name, string what) => _findings.Problems.Add($"{Where(name)}: {_path}{name} {what}.");
 
     /// <summary>Reports a field of this section that is accepted, but not as its author may expect.</summary>
-    public void Warning(string name, string what) => _findings.Warnings.Add($"{_findings.Source}: {_path}{name} {what}.");
+    public void Warning(string name, string what) => _findings.Warnings.Add($"{Where(name)}: {_path}{name} {what}.");
 
     /// <summary>Warns of every field that nobody asked for, here and below.</summary>
     public void WarnOfUnknownFields()
     {
-        foreach ((string name, YamlNode node) in _fields)
+        foreach (string name in _fields.Keys)
         {
             if (!_known.Contains(name))
             {
-                _findings.Warnings.Add($"{_findings.Source}:{node.Start.Line}: unknown field {_path}{name}, ignored.");
+                _findings.Warnings.Add($"{Where(name)}: unknown field {_path}{name}, ignored.");
             }
         }
 
@@ -174,11 +214,23 @@ internal sealed class YamlSection
         return _fields.TryGetValue(name, out YamlNode? node) && !IsNull(node) ? node : null;
     }
 
-    private void Problem(string path, YamlNode node, string expected)
+    private void Problem(string path, YamlNode node, string expected) =>
+        _findings.Problems.Add($"{_findings.Source}:{node.Start.Line}: {path} is {Shown(node)}, but {expected}.");
+
+    private string Where(string name) =>
+        _lines.TryGetValue(name, out long line) ? $"{_findings.Source}:{line}" : _findings.Source;
+
+    private static string Shown(YamlNode node) =>
+        node is YamlScalarNode scalar ? $"'{scalar.Value}'" : node is YamlMappingNode ? "a mapping" : "a list";
+
+    // What Go leaves out, or writes for a field that nobody set: it asks for nothing.
+    private static bool IsZero(YamlNode node) => node switch
     {
-        string found = node is YamlScalarNode scalar ? $"'{scalar.Value}'" : node is YamlMappingNode ? "a mapping" : "a list";
-        _findings.Problems.Add($"{_findings.Source}:{node.Start.Line}: {path} is {found}, but {expected}.");
-    }
+        YamlMappingNode mapping => mapping.Children.Values.All(IsZero),
+        YamlSequenceNode sequence => sequence.Children.Count == 0,
+        YamlScalarNode scalar => IsNull(scalar) || scalar.Value is "" or "0" or "0s" or "0.0" or "false",
+        _ => false,
+    };
 
     private static bool TryNumber(string text, out long value) =>
         text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)

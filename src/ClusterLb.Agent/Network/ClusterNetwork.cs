@@ -23,6 +23,8 @@ internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore sto
             _ => LocalDetection.None,
         },
         NodeAddresses = nodeAddresses,
+        PrimaryIpv4 = options.PrimaryAddress is { IsIpv4: true } ipv4 ? ipv4 : null,
+        PrimaryIpv6 = options.PrimaryAddress is { IsIpv4: false } ipv6 ? ipv6 : null,
         NodePortRanges = [.. options.NodePortAddresses],
         NodePortsOnPrimaryOnly = options.NodePortsOnPrimaryOnly,
         LocalhostNodePorts = options.LocalhostNodePorts,

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Pipeline;
 using Microsoft.Extensions.Logging;
@@ -68,6 +69,7 @@ public sealed partial class NodeSteering
         SteeringPlan plan = SteeringPlan.For(inputs);
         RepairDevice(inputs);
         RepairSysctls(plan);
+        EnlargeKernelConntrack(inputs.Conntrack.WantedTableSize(Environment.ProcessorCount));
         foreach (SteeringFamily family in inputs.Families)
         {
             RepairRoutes(plan, inputs.Options, family.IsIpv6);
@@ -81,6 +83,15 @@ public sealed partial class NodeSteering
         RepairNft(plan);
         RepairForwarding(inputs);
         return _changes;
+    }
+
+    /// <summary>Writes the settings that do not depend on the node's network, before there is any. <see cref="Claim"/> comes first.</summary>
+    /// <exception cref="SteeringException">One cannot be written.</exception>
+    public void PrepareKernel(KernelConntrackOptions conntrack)
+    {
+        ArgumentNullException.ThrowIfNull(conntrack);
+        RepairSettings(conntrack.Settings());
+        EnlargeKernelConntrack(conntrack.WantedTableSize(Environment.ProcessorCount));
     }
 
     private const string AliasPrefix = "clusterlb:";
@@ -121,7 +132,17 @@ public sealed partial class NodeSteering
 
     private void RepairSysctls(SteeringPlan plan)
     {
-        foreach ((string name, string wanted) in plan.Settings)
+        RepairSettings(plan.Settings);
+        (int first, int last) = Sysctls.LocalPortRange();
+        if (last >= SnatPorts.First && first <= SnatPorts.Last)
+        {
+            ReservePorts(SnatPorts.First, SnatPorts.Last);
+        }
+    }
+
+    private void RepairSettings(IEnumerable<(string Name, string Value)> settings)
+    {
+        foreach ((string name, string wanted) in settings)
         {
             string? present = Sysctls.Read(name);
             if (present is null || present == wanted)
@@ -138,11 +159,18 @@ public sealed partial class NodeSteering
             Sysctls.Write(name, wanted);
             Changed("setting", $"{name}={wanted}");
         }
+    }
 
-        (int first, int last) = Sysctls.LocalPortRange();
-        if (last >= SnatPorts.First && first <= SnatPorts.Last)
+    // Never made smaller: flows of others are in it too.
+    private void EnlargeKernelConntrack(int wanted)
+    {
+        const string Name = KernelConntrackOptions.TableSize;
+        if (Sysctls.IsWritable(Name) && int.TryParse(Sysctls.Read(Name), CultureInfo.InvariantCulture, out int present) && present < wanted)
         {
-            ReservePorts(SnatPorts.First, SnatPorts.Last);
+            string text = wanted.ToString(CultureInfo.InvariantCulture);
+            Remember(Name, present.ToString(CultureInfo.InvariantCulture));
+            Sysctls.Write(Name, text);
+            Changed("setting", $"{Name}={text}");
         }
     }
 

@@ -17,6 +17,9 @@ public sealed record SteeringInputs
     /// <summary>The kernel knows IPv6, whether or not this node uses it.</summary>
     public bool KernelHasIpv6 { get; init; } = true;
 
+    /// <summary>Settings of the kernel's own flow table.</summary>
+    public KernelConntrackOptions Conntrack { get; init; } = new();
+
     /// <summary>IPv4, or null if this node has none.</summary>
     public SteeringFamily? Ipv4 { get; init; }
 

@@ -253,6 +253,7 @@ internal sealed class SteeringLoop : IDisposable
             Options = _options.Steering,
             Mtu = _options.Steering.Mtu > 0 ? _options.Steering.Mtu : uplink,
             KernelHasIpv6 = _kernelHasIpv6,
+            Conntrack = _options.KernelConntrack,
             Ipv4 = Family(isIpv6: false, ipv4, _applied?.Ipv4),
             Ipv6 = _kernelHasIpv6 ? Family(isIpv6: true, ipv6, _applied?.Ipv6) : null,
         };

@@ -37,7 +37,7 @@ internal sealed record SteeringPlan
     {
         RulesOfFamily = inputs.Families.ToDictionary(family => family.IsIpv6, _ => (IReadOnlyList<string>)Rules(inputs.Device, inputs.Options)),
         RoutesOfFamily = inputs.Families.ToDictionary(family => family.IsIpv6, family => (IReadOnlyList<PlannedRoute>)Routes(inputs, family)),
-        Settings = DeviceSettings(inputs),
+        Settings = [.. DeviceSettings(inputs), .. inputs.Conntrack.Settings()],
         Nft = NftRuleset.Render(inputs),
     };
 

@@ -49,6 +49,10 @@ internal static class Sysctls
         }
     }
 
+    /// <summary>Some settings belong to the machine, and its other network namespaces, containers for example, may only read them.</summary>
+    public static bool IsWritable(string name) =>
+        File.Exists(PathOf(name)) && File.GetUnixFileMode(PathOf(name)).HasFlag(UnixFileMode.UserWrite);
+
     /// <summary>What else writing <paramref name="name"/> will change, so that it can be restored: name and present value.</summary>
     public static IEnumerable<KeyValuePair<string, string>> SideEffects(string name)
     {

@@ -26,6 +26,24 @@ internal sealed class AgentFlags
         HelpName = "NAME",
     };
 
+    private readonly Option<string?> _kubeconfig = new("--kubeconfig")
+    {
+        Description = "How to reach the API server (CLUSTERLB_KUBECONFIG)",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<string?> _proxyMode = new("--proxy-mode")
+    {
+        Description = "Which mode's block of the configuration counts: iptables, ipvs or nftables. The dataplane is ours in any case",
+        HelpName = "MODE",
+    };
+
+    private readonly Option<string?> _nodePorts = new("--nodeport-addresses")
+    {
+        Description = "Node addresses on which node ports answer: blocks, all, localhost; or primary alone",
+        HelpName = "CIDR,...",
+    };
+
     private readonly Option<string?> _healthz = new("--healthz-bind-address")
     {
         Description = "Where /healthz and /livez answer; empty: nowhere (CLUSTERLB_HEALTHZ_BIND_ADDRESS)",
@@ -51,6 +69,9 @@ internal sealed class AgentFlags
         command.Add(_config);
         command.Add(_manifests);
         command.Add(_node);
+        command.Add(_kubeconfig);
+        command.Add(_proxyMode);
+        command.Add(_nodePorts);
         command.Add(_healthz);
         command.Add(_metrics);
         command.Add(_verbosity);
@@ -66,6 +87,9 @@ internal sealed class AgentFlags
             StateDirectory = stateDir,
             ManifestDirectory = parsed.GetValue(_manifests),
             NodeName = parsed.GetValue(_node),
+            KubeconfigFile = parsed.GetValue(_kubeconfig),
+            ProxyMode = parsed.GetValue(_proxyMode),
+            NodePortAddresses = parsed.GetValue(_nodePorts),
             HealthzBindAddress = parsed.GetValue(_healthz),
             MetricsBindAddress = parsed.GetValue(_metrics),
             Verbosity = parsed.GetValue(_verbosity),

@@ -164,12 +164,12 @@ public sealed class AgentOptionsReaderTests
 
         string[] want =
         [
-            "config.yaml: mode is 'kernelspace', but must be empty, iptables, ipvs or nftables.",
+            "config.yaml:3: mode is 'kernelspace', but must be empty, iptables, ipvs or nftables.",
             "config.yaml:7: iptables.syncPeriod is '30', but must be a duration such as 30s or 1h30m.",
-            "config.yaml: detectLocalMode is 'Magic', but must be ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix.",
-            "config.yaml: clusterCIDR has '10.244.0.0', which is not an address block (address/length).",
+            "config.yaml:5: detectLocalMode is 'Magic', but must be ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix.",
+            "config.yaml:4: clusterCIDR has '10.244.0.0', which is not an address block (address/length).",
             "config.yaml:8: conntrack is a list, but must be a mapping.",
-            "config.yaml: healthzBindAddress is 'nowhere', but must be address or address:port.",
+            "config.yaml:6: healthzBindAddress is 'nowhere', but must be address or address:port.",
             "config.yaml:14: maps.services is '5%', but must be a whole number of 32 bits.",
             "config.yaml:12: tun.queues is 'many', but must be a whole number of 32 bits.",
             "config.yaml:13: dataplane.onStop is 'explode', but must be keep or stop.",
