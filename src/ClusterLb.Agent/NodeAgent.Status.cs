@@ -122,6 +122,7 @@ public sealed partial class NodeAgent : IAdminTarget
         yield return new MapStatus(_maps.Eligible.Name, _maps.Eligible.Count, _maps.Eligible.Capacity);
         yield return new MapStatus(_maps.ServicePorts.Name, _maps.ServicePorts.Count, _maps.ServicePorts.Capacity);
         yield return new MapStatus(_maps.Networks.Name, _maps.Networks.Count, _maps.Networks.Capacity);
+        yield return new MapStatus(_maps.SourceRanges.Name, _maps.SourceRanges.Count, _maps.SourceRanges.Capacity);
     }
 
     // Cilium's names with our prefix, so that dashboards translate; kube-proxy's where it has them.

@@ -34,6 +34,9 @@ public readonly struct IpAddr : IEquatable<IpAddr>, IComparable<IpAddr>
         ? Ipv4 >> 16 == 0xA9FE || Ipv4 >> 28 == 0xE || Ipv4 == uint.MaxValue
         : High >> 54 == 0x3FA || High >> 56 == 0xFF;
 
+    /// <summary>127.0.0.0/8 or ::1.</summary>
+    public bool IsLoopback => IsIpv4 ? Ipv4 >> 24 == 127 : this is { High: 0, Low: 1 };
+
     /// <summary>32 or 128.</summary>
     public int BitLength => IsIpv4 ? 32 : 128;
 
@@ -42,6 +45,9 @@ public readonly struct IpAddr : IEquatable<IpAddr>, IComparable<IpAddr>
 
     /// <summary>An IPv4 address from its number in host order: 0x0A000001 is 10.0.0.1.</summary>
     public static IpAddr FromIpv4(uint address) => new(0, MappedPrefix | address);
+
+    /// <summary>0.0.0.0 or ::.</summary>
+    public static IpAddr Unspecified(bool isIpv4) => isIpv4 ? FromIpv4(0) : default;
 
     /// <summary>An address from two numbers in host order.</summary>
     public static IpAddr FromIpv6(ulong high, ulong low) => new(high, low);

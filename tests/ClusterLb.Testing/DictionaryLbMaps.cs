@@ -23,22 +23,27 @@ public sealed class DictionaryLbMaps(int capacity = int.MaxValue) : LbMaps
 
     public override DictionaryMap<IpPrefix, NetworkFlags> Networks { get; } = new("networks");
 
+    public override DictionaryMap<SourceRangeKey, byte> SourceRanges { get; } = new("source_ranges", capacity);
+
     public override DictionaryMap<uint, NodeEntry> Node { get; } = new("node");
 
     /// <summary>Called after every write to any of the maps: what a reader may find at that moment.</summary>
     public Action? AfterWrite
     {
         set => (Services.AfterWrite, Backends.AfterWrite, ReverseNat.AfterWrite, Serving.AfterWrite, Eligible.AfterWrite,
-            ServicePorts.AfterWrite, ServiceNames.AfterWrite, Networks.AfterWrite, Node.AfterWrite) =
-            (value, value, value, value, value, value, value, value, value);
+            ServicePorts.AfterWrite, ServiceNames.AfterWrite, Networks.AfterWrite, Node.AfterWrite,
+            SourceRanges.AfterWrite) = (value, value, value, value, value, value, value, value, value, value);
     }
 
     /// <summary>Updates and deletes that changed something, in all maps.</summary>
     public int Writes => Services.Writes + Backends.Writes + ReverseNat.Writes + Serving.Writes + Eligible.Writes
-        + ServicePorts.Writes + ServiceNames.Writes + Networks.Writes + Node.Writes;
+        + ServicePorts.Writes + ServiceNames.Writes + Networks.Writes + Node.Writes + SourceRanges.Writes;
 
     public override NetworkFlags Classify(IpAddr address) =>
         Networks.Entries().Where(e => e.Key.Contains(address)).Aggregate(NetworkFlags.None, (flags, e) => flags | e.Value);
+
+    public override bool IsSourceAllowed(uint servicePortId, IpAddr source) =>
+        SourceRanges.Entries().Any(e => e.Key.ServicePortId == servicePortId && e.Key.Sources.Contains(source));
 
     public override void Dispose()
     {

@@ -101,11 +101,32 @@ public sealed class PipelineFixture : IDisposable
         return this;
     }
 
+    /// <summary>Lets sources in to a frontend with <see cref="ServiceFlags.SourceRange"/>.</summary>
+    public PipelineFixture WithSourceRange(string frontend, string block)
+    {
+        Maps.SourceRanges.Update(new SourceRangeKey(IdsOf(frontend).ServicePort, IpPrefix.Parse(block)), 0);
+        return this;
+    }
+
+    /// <summary>Takes a block out again.</summary>
+    public PipelineFixture WithoutSourceRange(string frontend, string block)
+    {
+        Maps.SourceRanges.Delete(new SourceRangeKey(IdsOf(frontend).ServicePort, IpPrefix.Parse(block)));
+        return this;
+    }
+
     /// <summary>The slots of one scope of a frontend, written in the reconciler's order.</summary>
     public PipelineFixture WithScope(string frontend, LookupScope scope, ServiceFlags flags, params string[] backends)
     {
         (IpAddr address, ushort port, IpProtocol protocol) = ParseFrontend(frontend);
         (uint servicePortId, uint revNatId) = IdsOf(frontend);
+        if (flags.HasFlag(ServiceFlags.NodePort))
+        {
+            // As the reconciler writes it: once, for all addresses of the node on which node ports answer.
+            WithNetwork(IpPrefix.Host(address).ToString(), NetworkFlags.NodeAddress | NetworkFlags.NodePortAddress);
+            address = IpAddr.Unspecified(address.IsIpv4);
+        }
+
         if (!Maps.ServicePorts.TryLookup(servicePortId, out _))
         {
             Maps.ServicePorts.Update(servicePortId, new ServicePortEntry(++_lastRevision));

@@ -52,9 +52,23 @@ public sealed class ReferencePipeline(LbMaps maps, RandomSource random)
 
         NodeEntry node = maps.Node.TryLookup(0, out NodeEntry entry) ? entry : NodeEntry.Default;
         var key = new ServiceKey(tuple.Destination, tuple.DestinationPort, tuple.Protocol, LookupScope.External, 0);
-        if (!maps.Services.TryLookup(key, out ServiceEntry frontend))
+        bool isFrontend = maps.Services.TryLookup(key, out ServiceEntry frontend);
+        bool isNodePortAddress = maps.Classify(tuple.Destination).HasFlag(NetworkFlags.NodePortAddress)
+            || (tuple.Destination.ToString().StartsWith("127.", StringComparison.Ordinal) && node.Flags.HasFlag(NodeFlags.LocalhostNodePorts));
+        if (!isFrontend && isNodePortAddress)
+        {
+            key = key with { Address = IpAddr.Parse(tuple.IsIpv4 ? "0.0.0.0" : "::") };
+            isFrontend = maps.Services.TryLookup(key, out frontend);
+        }
+
+        if (!isFrontend)
         {
             return WithoutFrontend(packet, tuple, begins, node, queue, nowMs);
+        }
+
+        if (frontend.Flags.HasFlag(ServiceFlags.SourceRange) && !maps.IsSourceAllowed(frontend.ServicePortId, tuple.Source))
+        {
+            return Drop(DropReason.NotInSourceRange, queue);
         }
 
         if (isTcp && !begins)

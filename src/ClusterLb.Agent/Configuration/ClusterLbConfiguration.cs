@@ -57,6 +57,7 @@ internal static class ClusterLbConfiguration
                 ServicePorts = maps.Int("servicePorts", now.ServicePorts),
                 ServiceNames = maps.Int("serviceNames", maps.Int("servicePorts", now.ServiceNames)), // one name per service port
                 Networks = maps.Int("networks", now.Networks),
+                SourceRanges = maps.Int("sourceRanges", now.SourceRanges),
             },
         };
     }

@@ -20,6 +20,7 @@ public static class LbMapsCopy
             ServicePorts = RoomFor(from.ServicePorts),
             ServiceNames = RoomFor(from.ServiceNames),
             Networks = RoomFor(from.Networks),
+            SourceRanges = RoomFor(from.SourceRanges),
         });
         Copy(from.Services, copy.Services);
         Copy(from.Backends, copy.Backends);
@@ -29,6 +30,7 @@ public static class LbMapsCopy
         Copy(from.ServicePorts, copy.ServicePorts);
         Copy(from.ServiceNames, copy.ServiceNames);
         Copy(from.Networks, copy.Networks);
+        Copy(from.SourceRanges, copy.SourceRanges);
         Copy(from.Node, copy.Node);
         return copy;
     }

@@ -70,7 +70,7 @@ internal static class StatusCommand
     private static IReadOnlyList<MapStatus> Fill(LbMaps maps) =>
     [
         Fill(maps.Services), Fill(maps.Backends), Fill(maps.ReverseNat), Fill(maps.Serving), Fill(maps.Eligible),
-        Fill(maps.ServicePorts), Fill(maps.ServiceNames), Fill(maps.Networks),
+        Fill(maps.ServicePorts), Fill(maps.ServiceNames), Fill(maps.Networks), Fill(maps.SourceRanges),
     ];
 
     private static MapStatus Fill<TKey, TEntry>(ILbMap<TKey, TEntry> map)

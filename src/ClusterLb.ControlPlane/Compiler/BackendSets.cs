@@ -20,8 +20,8 @@ internal sealed class BackendSets
         AnyUsable = Cluster.Length > 0; // hints narrow, but never to nothing
 
         // The local set is judged by itself: terminating backends here serve although others are ready elsewhere (R12).
-        BackendKey[] localReady = [.. ready.Where(c => c.IsLocal).Select(c => c.Key)];
-        Local = localReady.Length > 0 ? localReady : [.. all.Where(c => c.IsLocal && c.Backend.IsFallback).Select(c => c.Key)];
+        LocalReady = [.. ready.Where(c => c.IsLocal).Select(c => c.Key)];
+        Local = LocalReady.Length > 0 ? LocalReady : [.. all.Where(c => c.IsLocal && c.Backend.IsFallback).Select(c => c.Key)];
     }
 
     /// <summary>All that serve, terminating ones included.</summary>
@@ -32,6 +32,9 @@ internal sealed class BackendSets
 
     /// <summary>Whom policy Local may choose (R12).</summary>
     public BackendKey[] Local { get; }
+
+    /// <summary>Ready ones of this node: those that health checks count.</summary>
+    public BackendKey[] LocalReady { get; }
 
     /// <summary>A usable backend exists somewhere in the cluster: no slots then means drop, not reject (R15, R16).</summary>
     public bool AnyUsable { get; }

@@ -35,7 +35,7 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
         }
 
         NodeFlags flags = (inputs.MasqueradeAll ? NodeFlags.MasqueradeAll : NodeFlags.None)
-            | (inputs.LocalhostNodePorts ? NodeFlags.LocalhostNodePorts : NodeFlags.None)
+            | (HasLocalhostNodePorts(inputs) ? NodeFlags.LocalhostNodePorts : NodeFlags.None)
             | DetectionFlags(podRanges);
 
         return new NodeImage(networks, inputs.Timeouts with { PrimaryIpv4 = primary4, PrimaryIpv6 = primary6, Flags = flags });
@@ -63,10 +63,11 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
         return known.Concat(inputs.NodeAddresses).FirstOrDefault(a => a.IsIpv4 == isIpv4 && IsMasqueradeAddress(a));
     }
 
-    private static bool IsMasqueradeAddress(IpAddr address) =>
-        address.IsIpv4
-            ? address.Ipv4 >> 24 != 127 && address.Ipv4 >> 16 != 0xA9FE // loopback, link-local
-            : address.High >> 54 != 0x3FA && address != IpAddr.FromIpv6(0, 1); // fe80::/10, ::1
+    private static bool IsMasqueradeAddress(IpAddr address) => !address.IsLoopback && !address.IsLinkLocalOrMulticast;
+
+    /// <summary>Asked for, and not left out by the ranges (R30).</summary>
+    private static bool HasLocalhostNodePorts(NetworkInputs inputs) =>
+        inputs.LocalhostNodePorts && !inputs.NodePortsOnPrimaryOnly && HasNodePorts(inputs.NodePortRanges, IpAddr.FromIpv4(0x7F00_0001));
 
     private static bool HasNodePorts(ImmutableArray<IpPrefix> ranges, IpAddr address)
     {

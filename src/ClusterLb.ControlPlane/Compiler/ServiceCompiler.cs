@@ -6,13 +6,13 @@ using ClusterLb.Dataplane.Maps;
 namespace ClusterLb.ControlPlane.Compiler;
 
 /// <summary>From one service and its slices to what the maps shall say. Pure: the same input gives the same image.</summary>
+/// <remarks>docs/services.md has the rules as tables.</remarks>
 public static class ServiceCompiler
 {
     /// <summary>Compiles one service as this node sees it.</summary>
     /// <param name="state">The service and its backends.</param>
-    /// <param name="nodeName">This node: decides which backends are local.</param>
-    /// <param name="zone">This node's zone; empty if unknown.</param>
-    public static ServiceImage Compile(ServiceState state, string nodeName, string zone)
+    /// <param name="node">This node.</param>
+    public static ServiceImage Compile(ServiceState state, NodeView node)
     {
         if (state.Service is not { } service || service.ClusterIps.IsEmpty)
         {
@@ -22,9 +22,10 @@ public static class ServiceCompiler
         var ports = new List<ServicePortImage>(service.Ports.Length * service.ClusterIps.Length);
         foreach (IpAddr clusterIp in service.ClusterIps)
         {
+            ImmutableArray<IpPrefix> sources = SourceRanges(service, clusterIp.IsIpv4, node);
             foreach (ServicePort port in service.Ports)
             {
-                ports.Add(CompilePort(service, port, clusterIp, state.Slices, nodeName, zone));
+                ports.Add(CompilePort(service, port, clusterIp, sources, state.Slices, node));
             }
         }
 
@@ -32,22 +33,91 @@ public static class ServiceCompiler
         {
             CreatedAt = service.CreatedAt,
             AddressMarks = [.. service.ClusterIps.Select(ip => new FrontendKey(ip, 0, IpProtocol.Any))],
+            Health = ServiceHealth.Of(state, node.Name),
         };
     }
 
     private static ServicePortImage CompilePort(
-        Service service, ServicePort port, IpAddr clusterIp, ImmutableArray<BackendSlice> slices, string nodeName, string zone)
+        Service service, ServicePort port, IpAddr clusterIp, ImmutableArray<IpPrefix> sources, ImmutableArray<BackendSlice> slices, NodeView node)
     {
-        BackendSets sets = BackendSets.Of(slices, port.Name, port.Protocol, clusterIp.IsIpv4, nodeName, zone);
-        bool isLocal = service.InternalTrafficPolicy == TrafficPolicy.Local;
+        bool isIpv4 = clusterIp.IsIpv4;
+        BackendSets sets = BackendSets.Of(slices, port.Name, port.Protocol, isIpv4, node.Name, node.Zone);
+        ServiceFlags all = (sets.AnyUsable ? ServiceFlags.EndpointsExist : ServiceFlags.None)
+            | (service.AffinitySeconds != 0 ? ServiceFlags.Affinity : ServiceFlags.None);
 
-        ServiceFlags flags = sets.AnyUsable ? ServiceFlags.EndpointsExist : ServiceFlags.None;
-        flags |= isLocal ? ServiceFlags.InternalLocalScope : ServiceFlags.None;
+        bool isInternalLocal = service.InternalTrafficPolicy == TrafficPolicy.Local;
+        var frontends = new List<FrontendImage>
+        {
+            new(
+                new FrontendKey(clusterIp, port.Port, port.Protocol),
+                all | (isInternalLocal ? ServiceFlags.InternalLocalScope : ServiceFlags.None),
+                isInternalLocal ? sets.Local : sets.Cluster)
+            {
+                AffinitySeconds = (uint)service.AffinitySeconds,
+            },
+        };
 
-        var frontend = new FrontendImage(
-            new FrontendKey(clusterIp, port.Port, port.Protocol), flags, isLocal ? sets.Local : sets.Cluster);
-        return new ServicePortImage(
-            new ServicePortKey(service.Name, port.Name, port.Protocol, clusterIp.IsIpv4), sets.Serving, [frontend]);
+        bool isExternalLocal = service.ExternalTrafficPolicy == TrafficPolicy.Local;
+        foreach ((FrontendKey key, ServiceFlags kind) in ExternalFrontends(service, port, isIpv4, hasSources: !sources.IsEmpty))
+        {
+            if (frontends.Exists(known => known.Key == key))
+            {
+                continue; // the same address twice, or as two kinds: the first kind has it
+            }
+
+            // R20: under policy Local whoever is inside of the cluster has another set than who is outside.
+            frontends.Add(new FrontendImage(
+                key,
+                all | kind | (isExternalLocal ? ServiceFlags.ExternalLocalScope | ServiceFlags.TwoScopes : ServiceFlags.None),
+                isExternalLocal ? sets.Local : sets.Cluster)
+            {
+                InternalSlots = isExternalLocal ? sets.Cluster : [],
+                AffinitySeconds = (uint)service.AffinitySeconds,
+            });
+        }
+
+        bool lacksLocal = sets.AnyUsable && sets.Local.Length == 0;
+        return new ServicePortImage(new ServicePortKey(service.Name, port.Name, port.Protocol, isIpv4), sets.Serving, frontends)
+        {
+            SourceRanges = frontends.Exists(f => f.Flags.HasFlag(ServiceFlags.SourceRange)) ? sources : [],
+            LacksInternalLocal = lacksLocal && isInternalLocal,
+            LacksExternalLocal = lacksLocal && isExternalLocal && frontends.Count > 1,
+        };
+    }
+
+    /// <summary>External frontends of one family (R4). LB addresses come first: an address that is an external IP too stays filtered.</summary>
+    private static IEnumerable<(FrontendKey Key, ServiceFlags Kind)> ExternalFrontends(
+        Service service, ServicePort port, bool isIpv4, bool hasSources)
+    {
+        foreach (IpAddr address in service.LoadBalancerIps.Where(ip => ip.IsIpv4 == isIpv4))
+        {
+            yield return (
+                new FrontendKey(address, port.Port, port.Protocol),
+                ServiceFlags.LoadBalancer | (hasSources ? ServiceFlags.SourceRange : ServiceFlags.None));
+        }
+
+        foreach (IpAddr address in service.ExternalIps.Where(ip => ip.IsIpv4 == isIpv4))
+        {
+            yield return (new FrontendKey(address, port.Port, port.Protocol), ServiceFlags.ExternalIp);
+        }
+
+        if (port.NodePort != 0)
+        {
+            yield return (FrontendKey.OfNodePort(port.NodePort, port.Protocol, isIpv4), ServiceFlags.NodePort);
+        }
+    }
+
+    /// <summary>The ranges of one family; none means that everyone is let in (R27).</summary>
+    private static ImmutableArray<IpPrefix> SourceRanges(Service service, bool isIpv4, NodeView node)
+    {
+        IpPrefix[] ranges = [.. service.SourceRanges.Where(range => range.Address.IsIpv4 == isIpv4).Distinct()];
+        IpAddr primary = isIpv4 ? node.PrimaryIpv4 : node.PrimaryIpv6;
+        bool isNodeAllowed = primary != default && Array.Exists(ranges, range => range.Contains(primary));
+
+        // R26: many clouds put the LB address on the node too, and then the node's own packets to it come from that address.
+        return isNodeAllowed
+            ? [.. ranges.Concat(service.LoadBalancerIps.Where(ip => ip.IsIpv4 == isIpv4).Select(IpPrefix.Host)).Distinct()]
+            : [.. ranges];
     }
 
     private static List<string> Notices(Service service)
@@ -55,17 +125,17 @@ public static class ServiceCompiler
         var notices = new List<string>();
         if (service.Ports.Any(p => p.NodePort != 0))
         {
-            notices.Add("node ports are not served yet");
+            notices.Add("node ports are not served yet: they are in the maps, but packets to them are not steered here");
         }
 
         if (!service.LoadBalancerIps.IsEmpty)
         {
-            notices.Add("addresses of status.loadBalancer are not served yet");
+            notices.Add("addresses of status.loadBalancer are not served yet: they are in the maps, but packets to them are not steered here");
         }
 
         if (!service.ExternalIps.IsEmpty)
         {
-            notices.Add("externalIPs are not served yet");
+            notices.Add("externalIPs are not served yet: they are in the maps, but packets to them are not steered here");
         }
 
         if (service.AffinitySeconds != 0)

@@ -1,4 +1,5 @@
 using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.ControlPlane.Compiler;
@@ -9,6 +10,9 @@ namespace ClusterLb.ControlPlane.Compiler;
 /// <param name="Notices">What this release does not serve of the service, one line each; for the status, said once.</param>
 public sealed record ServiceImage(ObjectName Service, IReadOnlyList<ServicePortImage> Ports, IReadOnlyList<string> Notices)
 {
+    /// <summary>What the service's health check node port answers; null if it has none (type LoadBalancer with external policy Local only).</summary>
+    public ServiceHealth? Health { get; init; }
+
     /// <summary>Where two services claim one frontend, the older one has it.</summary>
     public DateTimeOffset CreatedAt { get; init; }
 
@@ -23,7 +27,17 @@ public sealed record ServiceImage(ObjectName Service, IReadOnlyList<ServicePortI
 /// <param name="Key">Its identity.</param>
 /// <param name="Serving">All backends that serve, terminating ones included; every slot of a frontend is one of them.</param>
 /// <param name="Frontends">What clients dial.</param>
-public sealed record ServicePortImage(ServicePortKey Key, IReadOnlyList<BackendImage> Serving, IReadOnlyList<FrontendImage> Frontends);
+public sealed record ServicePortImage(ServicePortKey Key, IReadOnlyList<BackendImage> Serving, IReadOnlyList<FrontendImage> Frontends)
+{
+    /// <summary>Sources that frontends with <see cref="ServiceFlags.SourceRange"/> let in; of the port's own family.</summary>
+    public IReadOnlyList<IpPrefix> SourceRanges { get; init; } = [];
+
+    /// <summary>The internal traffic policy is Local and no usable backend is here, though there are some elsewhere (R16).</summary>
+    public bool LacksInternalLocal { get; init; }
+
+    /// <summary>As <see cref="LacksInternalLocal"/>, for the external traffic policy of a port that has an external frontend.</summary>
+    public bool LacksExternalLocal { get; init; }
+}
 
 /// <summary>A backend of a service port.</summary>
 public readonly record struct BackendImage(BackendKey Key, BackendState State);
@@ -32,6 +46,8 @@ public readonly record struct BackendImage(BackendKey Key, BackendState State);
 /// <param name="Key">What clients dial.</param>
 /// <param name="Flags">As they stand in slot 0.</param>
 /// <param name="Slots">Backends of the external scope, for most frontends the only one.</param>
+/// <remarks>A node port stands at the address of zeros of its family: the pipeline looks there when a packet is for an address of this
+/// node on which node ports answer.</remarks>
 public sealed record FrontendImage(FrontendKey Key, ServiceFlags Flags, IReadOnlyList<BackendKey> Slots)
 {
     /// <summary>Backends of the internal scope; read only with <see cref="ServiceFlags.TwoScopes"/>.</summary>

@@ -237,6 +237,15 @@ public sealed class ClusterStateStore(string nodeName)
         }
     }
 
+    /// <summary>Services that let in only some sources.</summary>
+    internal IReadOnlyList<ObjectName> ServicesWithSourceRanges()
+    {
+        lock (_lock)
+        {
+            return [.. _services.Values.Where(s => s.Service is { SourceRanges.IsEmpty: false }).Select(s => s.Name)];
+        }
+    }
+
     /// <summary>Takes the changes since the last call. For the reconcile loop alone. Services stay until the first list is complete.</summary>
     internal StateChanges TakeChanges()
     {

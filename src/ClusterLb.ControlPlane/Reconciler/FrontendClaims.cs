@@ -1,9 +1,13 @@
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.ControlPlane.Reconciler;
 
-/// <summary>Who owns a frontend that several services name: the oldest of them, then the first by name, whatever order they came in.</summary>
+/// <summary>Who owns a frontend that several services name, whatever order they came in: whose ClusterIP it is, then whose load balancer's
+/// address, then whose external IP; of those the oldest, then the first by name.</summary>
+/// <remarks>ClusterIPs are given by the API server, load balancer addresses by a controller; anyone may write any address into externalIPs
+/// (CVE-2020-8554), so that must not take the others over.</remarks>
 internal sealed class FrontendClaims
 {
     private readonly Dictionary<FrontendKey, Claim> _owners = [];
@@ -15,7 +19,7 @@ internal sealed class FrontendClaims
 
     public bool IsOwner(FrontendKey key, ObjectName service) => _owners.TryGetValue(key, out Claim owner) && owner.Service == service;
 
-    public ObjectName OwnerOf(FrontendKey key) => _owners[key].Service;
+    public Claim OwnerOf(FrontendKey key) => _owners[key];
 
     /// <summary>Claims a frontend, again or anew.</summary>
     /// <param name="key">The frontend.</param>
@@ -93,10 +97,26 @@ internal sealed class FrontendClaims
         }
     }
 
-    /// <summary>A service and its age.</summary>
-    internal readonly record struct Claim(DateTimeOffset CreatedAt, ObjectName Service) : IComparable<Claim>
+    /// <summary>A service, its age, and as what it wants the frontend.</summary>
+    internal readonly record struct Claim(ServiceFlags Kind, DateTimeOffset CreatedAt, ObjectName Service) : IComparable<Claim>
     {
-        public int CompareTo(Claim other) =>
-            CreatedAt.CompareTo(other.CreatedAt) is var byAge and not 0 ? byAge : Service.CompareTo(other.Service);
+        /// <summary>The lower one has it.</summary>
+        public int Rank =>
+            Kind.HasFlag(ServiceFlags.ExternalIp) ? 2 : Kind.HasFlag(ServiceFlags.LoadBalancer) ? 1 : 0;
+
+        public int CompareTo(Claim other)
+        {
+            int byKind = Rank.CompareTo(other.Rank);
+            int byAge = CreatedAt.CompareTo(other.CreatedAt);
+            return byKind != 0 ? byKind : byAge != 0 ? byAge : Service.CompareTo(other.Service);
+        }
+
+        /// <summary>Why this one has the frontend and <paramref name="other"/> has not, in a few words about this one.</summary>
+        public string Against(Claim other) => Rank.CompareTo(other.Rank) switch
+        {
+            0 => $"the older service {Service}",
+            _ when Rank == 0 => $"service {Service}, whose ClusterIP it is",
+            _ => $"service {Service}, whose load balancer's address it is",
+        };
     }
 }

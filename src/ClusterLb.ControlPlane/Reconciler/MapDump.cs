@@ -15,6 +15,8 @@ public static class MapDump
         Append(text, "networks", maps.Networks.Entries().OrderBy(e => e.Key).Select(e => $"{e.Key}  {e.Value}"));
         AppendFrontends(maps, text);
         Append(text, "active addresses", Heads(maps).Where(e => IsMark(e.Value)).Select(e => e.Key.Address.ToString()));
+        Append(text, "source ranges", maps.SourceRanges.Entries().Select(e => $"{PortOf(maps, e.Key.ServicePortId)}: {e.Key.Sources}")
+            .Order(StringComparer.Ordinal));
         Append(text, "serving", maps.Serving.Entries().GroupBy(e => e.Key.ServicePortId)
             .Select(g => $"{PortOf(maps, g.Key)}: {string.Join(", ", g.Select(e => BackendOf(maps, e.Key.BackendId)).Order(StringComparer.Ordinal))}")
             .Order(StringComparer.Ordinal));

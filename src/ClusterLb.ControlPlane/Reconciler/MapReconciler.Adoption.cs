@@ -48,6 +48,7 @@ public sealed partial class MapReconciler
         }
 
         AdoptServing(ports);
+        AdoptSourceRanges(ports);
         foreach (IGrouping<ObjectName, ServicePortLedger> service in ports.Values.GroupBy(p => p.Key.Service))
         {
             ServicePortLedger[] ledgers = [.. service];
@@ -116,6 +117,18 @@ public sealed partial class MapReconciler
         }
     }
 
+    private void AdoptSourceRanges(Dictionary<uint, ServicePortLedger> ports)
+    {
+        foreach (IGrouping<uint, SourceRangeKey> ranges in _maps.SourceRanges.Entries().Select(e => e.Key).GroupBy(key => key.ServicePortId))
+        {
+            _portIds.Reserve(ranges.Key);
+            if (ports.TryGetValue(ranges.Key, out ServicePortLedger? port))
+            {
+                port.SourceRanges = [.. ranges.Select(key => key.Sources)];
+            }
+        }
+    }
+
     private FrontendKey[] AdoptedClaims(ServicePortLedger[] ports)
     {
         FrontendKey[] frontends = [.. ports.SelectMany(p => p.Frontends)];
@@ -148,6 +161,12 @@ public sealed partial class MapReconciler
 
         RemoveWhere(_maps.ServicePorts, e => !ports.ContainsKey(e.Key));
         RemoveWhere(_maps.ServiceNames, e => !ports.ContainsKey(e.Key));
+        if (_maps.SourceRanges.Count != ports.Values.Sum(p => p.SourceRanges.Length))
+        {
+            RemoveWhere(_maps.SourceRanges, e => !ports.TryGetValue(e.Key.ServicePortId, out ServicePortLedger? port)
+                || Array.IndexOf(port.SourceRanges, e.Key.Sources) < 0);
+        }
+
         RemoveWhere(_maps.Eligible, e => !_maps.ReverseNat.TryLookup(e.Key.RevNatId, out _));
         RemoveWhere(_maps.Backends, e => !_backends.IsUsed(e.Key));
     }

@@ -71,6 +71,7 @@ public sealed partial class MapReconciler
         {
             if (AddPort(port, before) is { } ledger)
             {
+                AddSourceRanges(port, ledger);
                 ports.Add((port, ledger, AddServing(port, ledger)));
             }
         }
@@ -88,8 +89,9 @@ public sealed partial class MapReconciler
 
         // From here on things go: first the frontends, then what nothing points to any more.
         RemoveFrontends(frontendsBefore.Where(k => !written.Contains(k)), before, image);
-        foreach ((_, ServicePortLedger ledger, ServingBackend[] gone) in ports)
+        foreach ((ServicePortImage port, ServicePortLedger ledger, ServingBackend[] gone) in ports)
         {
+            RemoveSourceRanges(ledger, port.SourceRanges);
             RemoveServing(ledger, gone);
         }
 
@@ -140,18 +142,22 @@ public sealed partial class MapReconciler
 
     private (FrontendKey[] Claims, HashSet<FrontendKey> Owned) Claim(ServiceImage image, List<string> conflicts)
     {
-        var claim = new FrontendClaims.Claim(image.CreatedAt, image.Service);
-        FrontendKey[] keys = [.. image.Ports.SelectMany(p => p.Frontends).Select(f => f.Key).Concat(image.AddressMarks)];
-        var owned = new HashSet<FrontendKey>(keys.Length);
-        foreach (FrontendKey key in keys)
+        (FrontendKey Key, ServiceFlags Kind)[] wanted =
+        [
+            .. image.Ports.SelectMany(p => p.Frontends).Select(f => (f.Key, f.Flags)).DistinctBy(f => f.Key),
+            .. image.AddressMarks.Select(mark => (mark, ServiceFlags.None)),
+        ];
+        var owned = new HashSet<FrontendKey>(wanted.Length);
+        foreach ((FrontendKey key, ServiceFlags kind) in wanted)
         {
+            var claim = new FrontendClaims.Claim(kind, image.CreatedAt, image.Service);
             if (_claims.TryClaim(key, claim, out ObjectName? displaced))
             {
                 owned.Add(key);
             }
             else if (!key.IsAddressMark)
             {
-                conflicts.Add($"{key} belongs to the older service {_claims.OwnerOf(key)} and is served for that one alone");
+                conflicts.Add($"{key} belongs to {_claims.OwnerOf(key).Against(claim)}, and is served for that one alone");
             }
 
             if (displaced is { } other)
@@ -160,7 +166,7 @@ public sealed partial class MapReconciler
             }
         }
 
-        return (keys, owned);
+        return ([.. wanted.Select(w => w.Key)], owned);
     }
 
     private void ReleaseClaims(FrontendKey[] before, FrontendKey[] now, ObjectName service)
@@ -252,6 +258,7 @@ public sealed partial class MapReconciler
 
     private void RemovePort(ServicePortLedger ledger)
     {
+        RemoveSourceRanges(ledger, []);
         ServingBackend[] gone = ledger.Serving;
         foreach (ServingBackend backend in gone)
         {

@@ -20,6 +20,8 @@ public sealed class ReconcileLoop : IDisposable
     private readonly Lock _pendingLock = new();
     private DateTimeOffset? _pendingSince;
     private volatile ReconcileStatus _status = new();
+    private readonly ServiceTally _tally = new();
+    private NodeView _node;
     private long _networkVersion; // that was written to the maps
     private bool _resyncDue = true;
     private int _resyncRequested;
@@ -30,6 +32,7 @@ public sealed class ReconcileLoop : IDisposable
     public ReconcileLoop(ClusterStateStore store, LbMaps maps, ReconcileOptions? options = null, TimeProvider? time = null)
     {
         _store = store;
+        _node = new NodeView(store.NodeName);
         _time = time ?? TimeProvider.System;
         _options = options ?? new ReconcileOptions();
         _reconciler = new MapReconciler(maps, _time);
@@ -189,6 +192,8 @@ public sealed class ReconcileLoop : IDisposable
             Syncs = _status.Syncs + 1,
             FullMaps = _reconciler.IncompleteCount > 0 ? [.. _reconciler.FullMaps.Order(StringComparer.Ordinal)] : [],
             IncompleteServices = _reconciler.IncompleteCount,
+            HealthChecks = _tally.HealthChecks,
+            NoLocalBackends = _tally.NoLocal,
         };
         Completed?.Invoke(Status);
     }
@@ -199,10 +204,14 @@ public sealed class ReconcileLoop : IDisposable
     {
         long start = _time.GetTimestamp();
         StateChanges changes = _store.TakeChanges();
+        NodeView before = _node;
+        _node = before with { Zone = changes.Node?.Zone ?? "" };
         if (changes.Network is { } network && (changes.NetworkChanged || _resyncDue))
         {
-            _reconciler.Sync(NodeImage.Compile(network, changes.Node));
+            NodeImage image = NodeImage.Compile(network, changes.Node);
+            _reconciler.Sync(image);
             _networkVersion = changes.NetworkVersion;
+            _node = _node with { PrimaryIpv4 = image.Node.PrimaryIpv4, PrimaryIpv6 = image.Node.PrimaryIpv6 };
         }
 
         if (!changes.IsSourceComplete)
@@ -210,10 +219,14 @@ public sealed class ReconcileLoop : IDisposable
             return false; // half a list would take backends away from services that were adopted
         }
 
-        string zone = changes.Node?.Zone ?? "";
         bool isResync = _resyncDue;
         _resyncDue = true; // in case of an exception: the changes are taken, only a full comparison finds them again
         HashSet<ObjectName> services = changes.Services;
+        if ((before.PrimaryIpv4, before.PrimaryIpv6) != (_node.PrimaryIpv4, _node.PrimaryIpv6))
+        {
+            services.UnionWith(_store.ServicesWithSourceRanges()); // R26: nothing else of a service depends on the node's addresses
+        }
+
         if (isResync)
         {
             _reconciler.ForgetRefusals();
@@ -226,7 +239,7 @@ public sealed class ReconcileLoop : IDisposable
         {
             foreach (ObjectName service in batch)
             {
-                SyncService(service, zone);
+                SyncService(service);
             }
 
             batch = _reconciler.TakeDisplaced();
@@ -245,9 +258,10 @@ public sealed class ReconcileLoop : IDisposable
         return true;
     }
 
-    private void SyncService(ObjectName name, string zone)
+    private void SyncService(ObjectName name)
     {
-        ServiceImage image = ServiceCompiler.Compile(_store.Get(name), _store.NodeName, zone);
+        ServiceImage image = ServiceCompiler.Compile(_store.Get(name), _node);
+        _tally.Count(image);
         IReadOnlyList<string> conflicts = _reconciler.Sync(image);
         _store.SetProblems("", "Service", name, [.. image.Notices.Concat(conflicts).Select(n => new ObjectProblem("", "Service", name, "", n))]);
     }

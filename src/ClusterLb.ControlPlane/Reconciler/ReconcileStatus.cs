@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using ClusterLb.ControlPlane.Compiler;
+using ClusterLb.ControlPlane.Model;
 
 namespace ClusterLb.ControlPlane.Reconciler;
 
@@ -37,6 +39,12 @@ public sealed record ReconcileStatus
 
     /// <summary>Services that are not in the maps completely, for lack of room.</summary>
     public int IncompleteServices { get; init; }
+
+    /// <summary>What the health check node ports must answer, by service; a new dictionary whenever one of them changes.</summary>
+    public ImmutableDictionary<ObjectName, ServiceHealth> HealthChecks { get; init; } = ImmutableDictionary<ObjectName, ServiceHealth>.Empty;
+
+    /// <summary>Service ports that drop traffic for want of a backend on this node.</summary>
+    public NoLocalBackends NoLocalBackends { get; init; }
 
     /// <summary>Why the last sync failed; null if it did not.</summary>
     public string? LastError { get; init; }

@@ -1,4 +1,5 @@
 using ClusterLb.ControlPlane.Compiler;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.ControlPlane.Reconciler;
@@ -18,6 +19,9 @@ internal sealed class ServicePortLedger(ServicePortKey key, uint id)
 
     /// <summary>Backends with an entry in the serving map.</summary>
     public ServingBackend[] Serving { get; set; } = [];
+
+    /// <summary>Blocks with an entry in the source range map.</summary>
+    public IpPrefix[] SourceRanges { get; set; } = [];
 
     /// <summary>Frontends with a slot 0 that this port wrote.</summary>
     public FrontendKey[] Frontends { get; set; } = [];

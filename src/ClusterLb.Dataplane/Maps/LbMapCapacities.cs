@@ -34,6 +34,9 @@ public sealed record LbMapCapacities
     /// <summary>Blocks of addresses per family.</summary>
     public int Networks { get; init; } = 4_096;
 
+    /// <summary>Blocks of loadBalancerSourceRanges per family, counted once for each service port.</summary>
+    public int SourceRanges { get; init; } = 16_384;
+
     /// <summary>For tests and for one-shot tools: a few thousand of each, two megabytes.</summary>
     public static LbMapCapacities Small => new()
     {
@@ -45,6 +48,7 @@ public sealed record LbMapCapacities
         ServicePorts = 2_048,
         ServiceNames = 2_048,
         Networks = 256,
+        SourceRanges = 512,
     };
 
     /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
@@ -54,6 +58,7 @@ public sealed record LbMapCapacities
         [
             ("services", Services), ("backends", Backends), ("frontends", Frontends), ("serving", Serving),
             ("eligible", Eligible), ("servicePorts", ServicePorts), ("serviceNames", ServiceNames), ("networks", Networks),
+            ("sourceRanges", SourceRanges),
         ];
         return all
             .Where(capacity => capacity.Value is < Least or > Most)

@@ -24,6 +24,9 @@ public abstract class LbMaps : IDisposable
     /// <summary>Service ports by name, <c>namespace/name:port</c>: for people only, the pipeline never reads it.</summary>
     public abstract ILbMap<uint, string> ServiceNames { get; }
 
+    /// <summary>Who may use frontends with <see cref="ServiceFlags.SourceRange"/>. The value is unused.</summary>
+    public abstract ILbMap<SourceRangeKey, byte> SourceRanges { get; }
+
     /// <summary>Service ranges, pod ranges, node addresses.</summary>
     public abstract ILbMap<IpPrefix, NetworkFlags> Networks { get; }
 
@@ -32,6 +35,9 @@ public abstract class LbMaps : IDisposable
 
     /// <summary>The union of all blocks that contain the address. Never waits, allocates nothing.</summary>
     public abstract NetworkFlags Classify(IpAddr address);
+
+    /// <summary>True if a block of the source range map lets the address use the service port. Never waits, allocates nothing.</summary>
+    public abstract bool IsSourceAllowed(uint servicePortId, IpAddr source);
 
     /// <inheritdoc/>
     public abstract void Dispose();

@@ -28,6 +28,7 @@ public sealed class SharedLbMaps : LbMaps
         Backends = new BackendMap(source, capacities.Backends);
         ReverseNat = new ReverseNatMap(source, capacities.Frontends);
         Networks = new NetworkMap(source, capacities.Networks);
+        SourceRanges = new SourceRangeMap(source, capacities.SourceRanges);
         _serving = new(source.Open<ServingFileKey, NoValue>("serving", capacities.Serving));
         _eligible = new(source.Open<EligibleFileKey, NoValue>("eligible", capacities.Eligible));
         _servicePorts = new(source.Open<uint, ServicePortValue>("service_ports", capacities.ServicePorts));
@@ -60,6 +61,9 @@ public sealed class SharedLbMaps : LbMaps
     public override NetworkMap Networks { get; }
 
     /// <inheritdoc/>
+    public override SourceRangeMap SourceRanges { get; }
+
+    /// <inheritdoc/>
     public override ILbMap<uint, NodeEntry> Node => _node;
 
     /// <summary>What opening for writing found, one report per file; empty for readers.</summary>
@@ -74,7 +78,7 @@ public sealed class SharedLbMaps : LbMaps
     internal MapFile EpochFile => _epochFile ?? _epochs.File ?? throw new InvalidOperationException("These maps have no workers.");
 
     private IEnumerable<ISharedMap> Maps =>
-        [Services, Backends, ReverseNat, Networks, _serving, _eligible, _servicePorts, _serviceNames, _node];
+        [Services, Backends, ReverseNat, Networks, SourceRanges, _serving, _eligible, _servicePorts, _serviceNames, _node];
 
     /// <summary>Anonymous memory, for tests, explain and benchmarks: written and read by one thread.</summary>
     public static SharedLbMaps CreateInMemory(LbMapCapacities capacities) =>
@@ -170,6 +174,9 @@ public sealed class SharedLbMaps : LbMaps
 
     /// <inheritdoc/>
     public override NetworkFlags Classify(IpAddr address) => Networks.Classify(address);
+
+    /// <inheritdoc/>
+    public override bool IsSourceAllowed(uint servicePortId, IpAddr source) => SourceRanges.IsAllowed(servicePortId, source);
 
     /// <inheritdoc/>
     public override void Dispose()

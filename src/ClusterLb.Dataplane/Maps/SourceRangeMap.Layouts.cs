@@ -27,3 +27,37 @@ internal enum SourceRangeVerdict : uint
 {
     Allow = 1,
 }
+
+internal abstract class SourceRangeLayout4 : IMapLayout<SourceRangeKey, byte, SourceRangeKey4, SourceRangeVerdict>
+{
+    public static SourceRangeKey4 PackKey(in SourceRangeKey key) => new()
+    {
+        ServicePortId = key.ServicePortId,
+        PrefixLength = (uint)key.Sources.Length,
+        Address = new Ipv4Bytes(key.Sources.Address),
+    };
+
+    public static SourceRangeKey UnpackKey(in SourceRangeKey4 key) =>
+        new(key.ServicePortId, new IpPrefix(key.Address.ToAddress(), (int)Math.Min(key.PrefixLength, 32)));
+
+    public static SourceRangeVerdict PackEntry(in byte entry) => SourceRangeVerdict.Allow;
+
+    public static byte UnpackEntry(in SourceRangeVerdict value) => 0;
+}
+
+internal abstract class SourceRangeLayout6 : IMapLayout<SourceRangeKey, byte, SourceRangeKey6, SourceRangeVerdict>
+{
+    public static SourceRangeKey6 PackKey(in SourceRangeKey key) => new()
+    {
+        ServicePortId = key.ServicePortId,
+        PrefixLength = (uint)key.Sources.Length,
+        Address = new Ipv6Bytes(key.Sources.Address),
+    };
+
+    public static SourceRangeKey UnpackKey(in SourceRangeKey6 key) =>
+        new(key.ServicePortId, new IpPrefix(key.Address.ToAddress(), (int)Math.Min(key.PrefixLength, 128)));
+
+    public static SourceRangeVerdict PackEntry(in byte entry) => SourceRangeVerdict.Allow;
+
+    public static byte UnpackEntry(in SourceRangeVerdict value) => 0;
+}

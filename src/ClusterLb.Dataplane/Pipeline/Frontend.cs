@@ -26,11 +26,15 @@ internal readonly struct Frontend
     /// <summary>externalTrafficPolicy Local.</summary>
     public bool IsExternalLocal => (Entry.Flags & ServiceFlags.ExternalLocalScope) != ServiceFlags.None;
 
-    /// <summary>Finds the frontend of a destination. With two scopes, pods and this node use the internal one (semantics R20).</summary>
-    public static bool TryFind(LbMaps maps, in FlowTuple tuple, in Sender sender, out Frontend frontend)
+    /// <summary>Only the sources of the source range map may use it.</summary>
+    public bool IsFiltered => (Entry.Flags & ServiceFlags.SourceRange) != ServiceFlags.None;
+
+    /// <summary>Finds the frontend of a destination. With two scopes, pods and this node use the internal one (semantics R20).
+    /// <paramref name="destination"/> is what the destination is if it is no frontend by its own address, else nothing.</summary>
+    public static bool TryFind(
+        LbMaps maps, in FlowTuple tuple, in Sender sender, NodeFlags node, out Frontend frontend, out NetworkFlags destination)
     {
-        var key = new ServiceKey(tuple.Destination, tuple.DestinationPort, tuple.Protocol, LookupScope.External, 0);
-        if (!maps.Services.TryLookup(key, out ServiceEntry entry))
+        if (!TryLookup(maps, tuple, node, out ServiceKey key, out ServiceEntry entry, out destination))
         {
             frontend = default;
             return false;
@@ -48,4 +52,32 @@ internal readonly struct Frontend
         frontend = new Frontend(key, entry);
         return true;
     }
+
+    /// <summary>True if the destination is a frontend of anybody.</summary>
+    public static bool Exists(LbMaps maps, in FlowTuple tuple, NodeFlags node) => TryLookup(maps, tuple, node, out _, out _, out _);
+
+    /// <summary>By the destination's own address; else, if node ports answer on it, where they stand once for all such addresses.</summary>
+    private static bool TryLookup(
+        LbMaps maps, in FlowTuple tuple, NodeFlags node, out ServiceKey key, out ServiceEntry entry, out NetworkFlags destination)
+    {
+        destination = NetworkFlags.None;
+        key = new ServiceKey(tuple.Destination, tuple.DestinationPort, tuple.Protocol, LookupScope.External, 0);
+        if (maps.Services.TryLookup(key, out entry))
+        {
+            return (entry.Flags & ServiceFlags.NodePort) == ServiceFlags.None; // else somebody really dials the address of zeros
+        }
+
+        destination = maps.Classify(tuple.Destination);
+        if ((destination & NetworkFlags.NodePortAddress) == NetworkFlags.None && !IsNodePortLoopback(tuple.Destination, node))
+        {
+            return false;
+        }
+
+        key = key with { Address = IpAddr.Unspecified(tuple.IsIpv4) };
+        return maps.Services.TryLookup(key, out entry) && (entry.Flags & ServiceFlags.NodePort) != ServiceFlags.None;
+    }
+
+    /// <summary>127.0.0.0/8 if that is on; ::1 never (semantics R30).</summary>
+    private static bool IsNodePortLoopback(IpAddr address, NodeFlags node) =>
+        address.IsIpv4 && address.IsLoopback && (node & NodeFlags.LocalhostNodePorts) != NodeFlags.None;
 }

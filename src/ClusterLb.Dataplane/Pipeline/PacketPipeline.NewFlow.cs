@@ -10,14 +10,19 @@ public sealed partial class PacketPipeline
     private Verdict BeginFlow(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
         Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
-        if (!Frontend.TryFind(_maps, meta.Tuple, sender, out Frontend frontend))
+        if (!Frontend.TryFind(_maps, meta.Tuple, sender, _node.Flags, out Frontend frontend, out NetworkFlags destination))
         {
-            return NoFrontend(buffer, at, ref meta, nowMs);
+            return NoFrontend(buffer, at, destination, ref meta, nowMs);
         }
 
         _flows.Expect(meta.Tuple);
         meta.RevNatId = frontend.Entry.RevNatId;
         meta.ServicePortId = frontend.Entry.ServicePortId;
+        if (frontend.IsFiltered && !_maps.IsSourceAllowed(frontend.Entry.ServicePortId, meta.Tuple.Source))
+        {
+            return Drop(ref meta, DropReason.NotInSourceRange); // before anything that could be answered (semantics R21, R25, R28)
+        }
+
         if (at.Protocol == IpProtocol.Tcp && !IsOpening(at))
         {
             // A connection that we have forgotten, or never knew. Any backend would refuse it, at best: say so at once, so that
@@ -115,15 +120,15 @@ public sealed partial class PacketPipeline
     }
 
     /// <summary>Not for a service that we know. What becomes of it depends on where it wants to go.</summary>
-    private Verdict NoFrontend(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
+    private Verdict NoFrontend(
+        Span<byte> buffer, in HeaderOffsets at, NetworkFlags destination, ref PacketMeta meta, long nowMs)
     {
-        IpAddr destination = meta.Tuple.Destination;
-        if (destination.IsLinkLocalOrMulticast)
+        if (meta.Tuple.Destination.IsLinkLocalOrMulticast)
         {
             return Drop(ref meta, DropReason.NotRoutable);
         }
 
-        if ((_maps.Classify(destination) & NetworkFlags.ServiceRange) != NetworkFlags.None)
+        if ((destination & NetworkFlags.ServiceRange) != NetworkFlags.None)
         {
             // Nothing of the service range is ever passed on: it would leave by the default route (steering P7).
             if ((_node.Flags & NodeFlags.Synced) == NodeFlags.None)
@@ -131,7 +136,7 @@ public sealed partial class PacketPipeline
                 return Drop(ref meta, DropReason.NotSynced);
             }
 
-            if (!IsActiveAddress(destination))
+            if (!IsActiveAddress(meta.Tuple.Destination))
             {
                 return Drop(ref meta, DropReason.UnknownServiceAddress);
             }

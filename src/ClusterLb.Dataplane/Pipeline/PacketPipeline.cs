@@ -178,8 +178,7 @@ public sealed partial class PacketPipeline
     /// <summary>A frontend outside of the service ranges, or a known flow: only a packet with ports can tell.</summary>
     private bool IsOurs(in FlowTuple tuple, long nowMs) =>
         _flows.TryLookup(tuple, nowMs, out _)
-        || _maps.Services.TryLookup(
-            new ServiceKey(tuple.Destination, tuple.DestinationPort, tuple.Protocol, LookupScope.External, 0), out _);
+        || Frontend.Exists(_maps, tuple, _node.Flags);
 
     private static bool IsOpening(in HeaderOffsets at) =>
         (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;

@@ -5,8 +5,6 @@ namespace ClusterLb.Dataplane.Pipeline;
 /// <summary>Where the sender of a packet is, as far as the rules of masquerading and of scopes care (semantics R20, R22).</summary>
 internal readonly record struct Sender(bool IsPod, bool IsThisNode)
 {
-    private const uint Ipv4LoopbackNetwork = 127;
-
     /// <summary>A pod of any node, or this node itself.</summary>
     public bool IsInsideCluster => IsPod || IsThisNode;
 
@@ -16,10 +14,6 @@ internal readonly record struct Sender(bool IsPod, bool IsThisNode)
         NetworkFlags flags = maps.Classify(source);
         return new Sender(
             (flags & NetworkFlags.PodRange) != NetworkFlags.None && (node & NodeFlags.NoLocalDetection) == NodeFlags.None,
-            (flags & NetworkFlags.NodeAddress) != NetworkFlags.None || IsLoopback(source));
+            (flags & NetworkFlags.NodeAddress) != NetworkFlags.None || source.IsLoopback);
     }
-
-    private static bool IsLoopback(IpAddr address) => address.IsIpv4
-        ? address.Ipv4 >> 24 == Ipv4LoopbackNetwork
-        : address is { High: 0, Low: 1 };
 }

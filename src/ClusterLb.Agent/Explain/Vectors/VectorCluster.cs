@@ -17,6 +17,7 @@ internal sealed class VectorCluster : IDisposable
         Eligible = 8192,
         ServicePorts = 2048,
         Networks = 1024,
+        SourceRanges = 1024,
     };
 
     private readonly string _directory = Directory.CreateTempSubdirectory("clusterlb-vectors-").FullName;

@@ -28,7 +28,9 @@ public sealed class LbMapsOracleTests
             Apply(random, twin.ServicePorts, maps.ServicePorts, id, new ServicePortEntry((ulong)random.NextInt64()));
             Apply(random, twin.ServiceNames, maps.ServiceNames, id, $"namespace-{id}/name:port-{random.Next(3)}");
             Apply(random, twin.Networks, maps.Networks, RandomBlock(random), (NetworkFlags)random.Next(1, 16));
+            Apply(random, twin.SourceRanges, maps.SourceRanges, new SourceRangeKey((uint)random.Next(1, 4), RandomBlock(random)), default);
             IpAddr address = RandomAddress(random);
+            Assert.True(twin.IsSourceAllowed(2, address) == maps.IsSourceAllowed(2, address), $"seed {seed}, step {i}: source {address}");
             Assert.True(twin.Classify(address) == maps.Classify(address), $"seed {seed}, step {i}: {address}");
         }
 
@@ -42,6 +44,7 @@ public sealed class LbMapsOracleTests
         AssertSame(twin.ServicePorts, maps.ServicePorts);
         AssertSame(twin.ServiceNames, maps.ServiceNames);
         AssertSame(twin.Networks, maps.Networks);
+        AssertSame(twin.SourceRanges, maps.SourceRanges);
         AssertSame(twin.Node, maps.Node);
     }
 

@@ -23,6 +23,8 @@ public sealed class MapLayoutTests
         { "service_names", 4, Unsafe.SizeOf<ServiceNameValue>(), 256, 256 },
         { "networks4", Unsafe.SizeOf<NetworkKey4>(), 4, 16, 16 },
         { "networks6", Unsafe.SizeOf<NetworkKey6>(), 4, 28, 32 },
+        { "source_ranges4", Unsafe.SizeOf<SourceRangeKey4>(), Unsafe.SizeOf<SourceRangeVerdict>(), 20, 32 },
+        { "source_ranges6", Unsafe.SizeOf<SourceRangeKey6>(), Unsafe.SizeOf<SourceRangeVerdict>(), 32, 32 },
         { "node", 4, Unsafe.SizeOf<NodeValue>(), 64, 64 },
     };
 
@@ -89,12 +91,13 @@ public sealed class MapLayoutTests
                 },
                 {
                     "source_ranges4 key", "01000000 18000000 0A000000",
-                    Hex(new SourceRangeKey4 { ServicePortId = 1, PrefixLength = 24, Address = new(IpAddr.Parse("10.0.0.0")) })
+                    Hex(SourceRangeLayout4.PackKey(new(1, IpPrefix.Parse("10.0.0.9/24"))))
                 },
                 {
                     "source_ranges6 key", "01000000 40000000 FD000000000000000000000000000000",
-                    Hex(new SourceRangeKey6 { ServicePortId = 1, PrefixLength = 64, Address = new(IpAddr.Parse("fd00::")) })
+                    Hex(SourceRangeLayout6.PackKey(new(1, IpPrefix.Parse("fd00::9/64"))))
                 },
+                { "source_ranges value", "01000000", Hex(SourceRangeLayout4.PackEntry(0)) },
                 {
                     "affinity4 place", "02000000 01000000 0A000009 00000000 00000000 07000000 0900000000000000",
                     Hex(new AffinityPlace4
@@ -129,6 +132,10 @@ public sealed class MapLayoutTests
         Assert.Equal(key4, ServiceLayout4.UnpackKey(ServiceLayout4.PackKey(key4)));
         Assert.Equal(key6, ServiceLayout6.UnpackKey(ServiceLayout6.PackKey(key6)));
         Assert.Equal(withoutIpv4, NodeLayout.UnpackEntry(NodeLayout.PackEntry(withoutIpv4)));
+        var range4 = new SourceRangeKey(7, IpPrefix.Parse("203.0.113.0/25"));
+        var range6 = new SourceRangeKey(7, IpPrefix.Parse("2001:db8::/33"));
+        Assert.Equal(range4, SourceRangeLayout4.UnpackKey(SourceRangeLayout4.PackKey(range4)));
+        Assert.Equal(range6, SourceRangeLayout6.UnpackKey(SourceRangeLayout6.PackKey(range6)));
         Assert.Equal(IpPrefix.Parse("0.0.0.0/0"), NetworkLayout4.UnpackKey(NetworkLayout4.PackKey(IpPrefix.Parse("0.0.0.0/0"))));
     }
 

@@ -26,6 +26,10 @@ public sealed class AllocationTests
         ["reply"] = (Verdict.Forward, false, lb => After(lb, Packet.Tcp(Client, Frontend).Syn(), Packet.Tcp(Backend, Client).SynAck())),
         ["new flow"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, Frontend).Syn()),
         ["new flow IPv6, masqueraded"] = (Verdict.Forward, true, _ => Packet.Udp("[2001:db8::1]:41000", Frontend6)),
+        ["new flow to a node port"] = (Verdict.Forward, true, _ => Packet.Tcp("203.0.113.9:41000", "192.168.0.2:30080").Syn()),
+        ["new flow in a source range"] = (Verdict.Forward, true, _ => Packet.Tcp("203.0.113.9:41000", "198.51.100.1:80").Syn()),
+        ["out of source range"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, "198.51.100.1:80").Syn()),
+        ["pass at a node address"] = (Verdict.Pass, false, _ => Packet.Tcp(Client, "192.168.0.2:30081").Syn()),
         ["reject by reset"] = (Verdict.Reject, false, _ => Packet.Tcp(Client, "10.96.0.11:80").Syn()),
         ["reject by ICMP"] = (Verdict.Reject, false, _ => Packet.Udp(Client, "10.96.0.11:80").Payload(100)),
         ["drop"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, "10.96.0.77:80").Syn()),
@@ -153,6 +157,9 @@ public sealed class AllocationTests
         lb.WithService($"{Frontend}/TCP", Backend).WithService($"{Frontend}/UDP", Backend).WithService($"{Frontend6}/UDP", Backend6);
         lb.WithService("10.96.0.11:80/TCP").WithService("10.96.0.11:80/UDP");
         lb.WithService("10.96.0.12:80/TCP", ServiceFlags.InternalLocalScope | ServiceFlags.EndpointsExist);
+        lb.WithService("192.168.0.2:30080/TCP", ServiceFlags.NodePort, Backend);
+        lb.WithService("198.51.100.1:80/TCP", ServiceFlags.LoadBalancer | ServiceFlags.SourceRange, Backend);
+        lb.WithSourceRange("198.51.100.1:80/TCP", "203.0.113.0/24");
         return lb;
     }
 

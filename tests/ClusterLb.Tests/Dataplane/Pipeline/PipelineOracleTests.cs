@@ -27,6 +27,7 @@ public sealed class PipelineOracleTests
         ("10.96.0.10:99/SCTP", ServiceFlags.None),
         ("192.168.0.2:30080/TCP", ServiceFlags.NodePort),
         ("192.168.0.2:30053/UDP", ServiceFlags.NodePort | ServiceFlags.ExternalLocalScope | ServiceFlags.TwoScopes),
+        ("198.51.100.1:80/TCP", ServiceFlags.LoadBalancer | ServiceFlags.SourceRange),
         ("[fd00:10:96::a]:80/TCP", ServiceFlags.None),
         ("[fd00:10:96::a]:53/UDP", ServiceFlags.None),
         ("[fd00:10:96::b]:53/UDP", ServiceFlags.None),
@@ -85,6 +86,8 @@ public sealed class PipelineOracleTests
                 {
                     Change(frontend, flags);
                 }
+
+                lb.WithSourceRange("198.51.100.1:80/TCP", "203.0.113.0/25").WithSourceRange("198.51.100.1:80/TCP", "10.244.0.9/32");
             }
 
             lb.NowMs += _random.Next(3);

@@ -1,0 +1,44 @@
+using System.Collections.Immutable;
+using ClusterLb.ControlPlane.Compiler;
+using ClusterLb.ControlPlane.Model;
+
+namespace ClusterLb.ControlPlane.Reconciler;
+
+/// <summary>What is told of all services together, kept up as one after the other is compiled: health checks and missing local backends.</summary>
+internal sealed class ServiceTally
+{
+    private readonly Dictionary<ObjectName, NoLocalBackends> _lacking = []; // of services that lack some
+
+    /// <summary>Services with a health check node port.</summary>
+    public ImmutableDictionary<ObjectName, ServiceHealth> HealthChecks { get; private set; } = ImmutableDictionary<ObjectName, ServiceHealth>.Empty;
+
+    /// <summary>The sum over all services.</summary>
+    public NoLocalBackends NoLocal { get; private set; }
+
+    /// <summary>Replaces what was counted of the service.</summary>
+    public void Count(ServiceImage image)
+    {
+        HealthChecks = image.Health is { } health ? HealthChecks.SetItem(image.Service, health) : HealthChecks.Remove(image.Service);
+
+        _lacking.Remove(image.Service, out NoLocalBackends before);
+        NoLocalBackends now = LackingOf(image);
+        NoLocal = NoLocal - before + now;
+        if (now != default)
+        {
+            _lacking.Add(image.Service, now);
+        }
+    }
+
+    private static NoLocalBackends LackingOf(ServiceImage image)
+    {
+        NoLocalBackends sum = default;
+        foreach (ServicePortImage port in image.Ports)
+        {
+            int inside = port.LacksInternalLocal ? 1 : 0;
+            int outside = port.LacksExternalLocal ? 1 : 0;
+            sum += port.Key.IsIpv4 ? new NoLocalBackends(inside, 0, outside, 0) : new NoLocalBackends(0, inside, 0, outside);
+        }
+
+        return sum;
+    }
+}
