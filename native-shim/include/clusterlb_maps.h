@@ -248,7 +248,7 @@ struct clb_affinity4 {
 	uint32_t client_rest;
 	uint32_t client_kind;
 	uint32_t backend_id;
-	uint64_t last_used_ms; /* CLOCK_MONOTONIC */
+	uint64_t last_use; /* CLOCK_MONOTONIC ms << 20 | timeout in seconds */
 };
 
 struct clb_affinity6 {
@@ -257,14 +257,14 @@ struct clb_affinity6 {
 	uint8_t client_address[16];
 	uint32_t client_kind;
 	uint32_t backend_id;
-	uint64_t last_used_ms;
+	uint64_t last_use;
 	uint8_t pad[24];
 };
 
 static_assert(sizeof(struct clb_affinity4) == 32, "affinity4 place");
-static_assert(offsetof(struct clb_affinity4, last_used_ms) == 24, "affinity4 last use");
+static_assert(offsetof(struct clb_affinity4, last_use) == 24, "affinity4 last use");
 static_assert(sizeof(struct clb_affinity6) == 64, "affinity6 place");
-static_assert(offsetof(struct clb_affinity6, last_used_ms) == 32, "affinity6 last use");
+static_assert(offsetof(struct clb_affinity6, last_use) == 32, "affinity6 last use");
 
 /* ---- workers: places of 64 bytes without index, two banks of 128; written by the dataplane ---- */
 

@@ -56,6 +56,12 @@ public sealed class PipelineFixture : IDisposable
     /// <summary>Bytes of the last packet or of its answer; empty after a drop.</summary>
     public byte[] Written { get; private set; } = [];
 
+    /// <summary>Of the frontends written from now on; with it their backends are eligible.</summary>
+    public uint AffinitySeconds { get; set; }
+
+    /// <summary>Of the frontends written from now on.</summary>
+    public SelectionAlgorithm Algorithm { get; set; }
+
     /// <summary>The queue that packets are read from.</summary>
     public ushort Queue { get; set; }
 
@@ -152,12 +158,20 @@ public sealed class PipelineFixture : IDisposable
         var key = new ServiceKey(address, port, protocol, scope, 0);
         uint before = Maps.Services.TryLookup(key, out ServiceEntry old) ? old.Count : 0;
         Maps.ReverseNat.Update(revNatId, new ReverseNatEntry(address, port, protocol));
+        foreach (uint id in _backendIds.Values)
+        {
+            _ = AffinitySeconds > 0 && slots.Contains(id)
+                ? Maps.Eligible.Update(new EligibleKey(revNatId, scope, id), 0)
+                : Maps.Eligible.Delete(new EligibleKey(revNatId, scope, id));
+        }
+
         Maps.Services.Update(key, new ServiceEntry
         {
+            BackendId = ServiceEntry.PackAffinity(AffinitySeconds, Algorithm),
             Count = (uint)slots.Count,
             RevNatId = revNatId,
             ServicePortId = servicePortId,
-            Flags = flags,
+            Flags = flags | (AffinitySeconds > 0 ? ServiceFlags.Affinity : ServiceFlags.None),
         });
         for (uint slot = (uint)slots.Count + 1; slot <= before; slot++)
         {

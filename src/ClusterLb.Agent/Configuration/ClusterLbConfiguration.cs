@@ -68,6 +68,7 @@ internal static class ClusterLbConfiguration
         {
             Ipv4 = conntrack.Int("ipv4", now.Capacities.Ipv4),
             Ipv6 = conntrack.Int("ipv6", now.Capacities.Ipv6),
+            Affinity = conntrack.Int("affinity", now.Capacities.Affinity),
         },
         TcpSynTimeout = conntrack.Duration("tcpSynTimeout", now.TcpSynTimeout),
         TcpClosingTimeout = conntrack.Duration("tcpClosingTimeout", now.TcpClosingTimeout),

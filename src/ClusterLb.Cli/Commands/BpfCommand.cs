@@ -11,5 +11,6 @@ internal static class BpfCommand
         {
             BpfLbCommand.Create(common, terminal),
             BpfCtCommand.Create(common, terminal),
+            BpfAffinityCommand.Create(common, terminal),
         };
 }

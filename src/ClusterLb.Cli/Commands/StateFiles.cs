@@ -16,20 +16,24 @@ internal static class StateFiles
 
     /// <summary>All flows, in the order of client, frontend and port.</summary>
     /// <exception cref="CommandException">There are no flow tables, or they cannot be read.</exception>
-    public static IReadOnlyList<FlowSnapshot> ReadFlows(string stateDir)
+    public static IReadOnlyList<FlowSnapshot> ReadFlows(string stateDir) => ReadTables<FlowSnapshot>(stateDir, () =>
+    [
+        .. FlowTables.Read(stateDir)
+            .OrderBy(flow => flow.Original.Source).ThenBy(flow => flow.Original.Destination)
+            .ThenBy(flow => flow.Original.SourcePort),
+    ]);
+
+    /// <summary>All clients that are pinned, in the order of service port and client.</summary>
+    /// <exception cref="CommandException">There are no flow tables, or they cannot be read.</exception>
+    public static IReadOnlyList<AffinitySnapshot> ReadAffinity(string stateDir) => ReadTables<AffinitySnapshot>(stateDir, () =>
+        [.. FlowTables.ReadAffinity(stateDir).OrderBy(pin => pin.ServicePortId).ThenBy(pin => pin.Client)]);
+
+    private static IReadOnlyList<T> ReadTables<T>(string stateDir, Func<IReadOnlyList<T>> read)
     {
         string what = $"cannot read the flow tables of {stateDir}";
-        if (!Directory.Exists(stateDir))
-        {
-            throw new CommandException(what, "there is no such directory", OtherDirectory);
-        }
-
-        return Open<IReadOnlyList<FlowSnapshot>>(what, () =>
-        [
-            .. FlowTables.Read(stateDir)
-                .OrderBy(flow => flow.Original.Source).ThenBy(flow => flow.Original.Destination)
-                .ThenBy(flow => flow.Original.SourcePort),
-        ]);
+        return Directory.Exists(stateDir)
+            ? Open(what, read)
+            : throw new CommandException(what, "there is no such directory", OtherDirectory);
     }
 
     /// <summary>Runs <paramref name="open"/> and tells its usual failures as one line.</summary>

@@ -7,6 +7,7 @@ using ClusterLb.Agent.Explain.Vectors;
 namespace ClusterLb.Cli.Output;
 
 /// <summary>JSON code of everything that <c>-o json</c> prints as one document.</summary>
+[JsonSerializable(typeof(AffinityView[]))]
 [JsonSerializable(typeof(BackendMapView[]))]
 [JsonSerializable(typeof(CleanupView))]
 [JsonSerializable(typeof(Explanation))]

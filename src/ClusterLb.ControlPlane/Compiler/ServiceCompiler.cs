@@ -138,11 +138,6 @@ public static class ServiceCompiler
             notices.Add("externalIPs are not served yet: they are in the maps, but packets to them are not steered here");
         }
 
-        if (service.AffinitySeconds != 0)
-        {
-            notices.Add("sessionAffinity ClientIP is not honoured yet");
-        }
-
         return notices;
     }
 }

@@ -15,6 +15,9 @@ public sealed record FlowCapacities
     /// <summary>Workers that have counters of their own.</summary>
     public int Workers { get; init; } = 64;
 
+    /// <summary>Clients that can be pinned to a backend by session affinity, per family. 43 to 85 bytes each for IPv4, twice that for IPv6.</summary>
+    public int Affinity { get; init; } = 65_536;
+
     /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
     public IEnumerable<string> Problems()
     {
@@ -26,6 +29,11 @@ public sealed record FlowCapacities
         if (Ipv6 is < Least or > Most)
         {
             yield return $"conntrack capacity for IPv6 is {Ipv6}, but must be from {Least} to {Most} flows.";
+        }
+
+        if (Affinity is < Least or > Most)
+        {
+            yield return $"the capacity for session affinity is {Affinity}, but must be from {Least} to {Most} clients.";
         }
 
         if (Workers is < 1 or > 256)

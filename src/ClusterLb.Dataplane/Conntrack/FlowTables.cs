@@ -10,20 +10,29 @@ namespace ClusterLb.Dataplane.Conntrack;
 public sealed partial class FlowTables : IDisposable
 {
     /// <summary>Names of the files, in the state directory's <c>flows</c>.</summary>
-    public static readonly IReadOnlyList<string> FileNames = [Ipv4Name, Ipv6Name, CountersName];
+    public static readonly IReadOnlyList<string> FileNames = [Ipv4Name, Ipv6Name, CountersName, Affinity4Name, Affinity6Name];
 
     private const string Ipv4Name = "conntrack4";
     private const string Ipv6Name = "conntrack6";
     private const string CountersName = "counters";
+    private const string Affinity4Name = "affinity4";
+    private const string Affinity6Name = "affinity6";
+
+    // Looked at for every place that the flows' sweep looks at: entries live for hours, and nobody waits for their places.
+    private const int SweepsPerAffinitySweep = 16;
 
     private readonly ConntrackTable<FlowKey4> _ipv4;
     private readonly ConntrackTable<FlowKey6> _ipv6;
     private readonly MapFile _counters;
+    private readonly AffinityTable<AffinityKey4> _affinity4;
+    private readonly AffinityTable<AffinityKey6> _affinity6;
     private readonly BackendFilter _backends = new();
     private long _sweptAtMs = long.MinValue;
 
-    private FlowTables(MapFile ipv4, MapFile ipv6, MapFile counters)
+    private FlowTables(MapFile ipv4, MapFile ipv6, MapFile counters, MapFile affinity4, MapFile affinity6)
     {
+        _affinity4 = new AffinityTable<AffinityKey4>(affinity4);
+        _affinity6 = new AffinityTable<AffinityKey6>(affinity6);
         _ipv4 = new ConntrackTable<FlowKey4>(ipv4);
         _ipv6 = new ConntrackTable<FlowKey6>(ipv6);
         _counters = counters;
@@ -49,7 +58,9 @@ public sealed partial class FlowTables : IDisposable
     public static FlowTables CreateInMemory(FlowCapacities capacities) => new(
         MapFile.CreateAnonymous(ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, capacities.Ipv4)),
         MapFile.CreateAnonymous(ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, capacities.Ipv6)),
-        MapFile.CreateAnonymous(CountersSpec(capacities.Workers)));
+        MapFile.CreateAnonymous(CountersSpec(capacities.Workers)),
+        MapFile.CreateAnonymous(AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, capacities.Affinity)),
+        MapFile.CreateAnonymous(AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, capacities.Affinity)));
 
     /// <summary>Makes or validates the files of a state directory, copying flows where a capacity has changed, and opens them
     /// for handing on to the dataplane.</summary>
@@ -61,7 +72,9 @@ public sealed partial class FlowTables : IDisposable
         return new FlowTables(
             OpenConntrack<FlowKey4>(directory, Ipv4Name, capacities.Ipv4, warn),
             OpenConntrack<FlowKey6>(directory, Ipv6Name, capacities.Ipv6, warn),
-            Open(directory, CountersSpec(capacities.Workers), upgrade: (_, _) => true, warn));
+            Open(directory, CountersSpec(capacities.Workers), upgrade: (_, _) => true, warn),
+            OpenAffinity<AffinityKey4>(directory, Affinity4Name, capacities.Affinity, warn),
+            OpenAffinity<AffinityKey6>(directory, Affinity6Name, capacities.Affinity, warn));
     }
 
     /// <summary>The dataplane's side: maps the files it was handed and adopts what is in them.</summary>
@@ -73,7 +86,9 @@ public sealed partial class FlowTables : IDisposable
         var tables = new FlowTables(
             MapFile.FromDescriptor(files[Ipv4Name], ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, 1), writable: true),
             MapFile.FromDescriptor(files[Ipv6Name], ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, 1), writable: true),
-            MapFile.FromDescriptor(files[CountersName], CountersSpec(1), writable: true));
+            MapFile.FromDescriptor(files[CountersName], CountersSpec(1), writable: true),
+            MapFile.FromDescriptor(files[Affinity4Name], AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, 1), writable: true),
+            MapFile.FromDescriptor(files[Affinity6Name], AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, 1), writable: true));
         tables.Adopt();
         return tables;
     }
@@ -84,6 +99,8 @@ public sealed partial class FlowTables : IDisposable
         (Ipv4Name, _ipv4.File.OpenDescriptor(readOnly: false)),
         (Ipv6Name, _ipv6.File.OpenDescriptor(readOnly: false)),
         (CountersName, _counters.OpenDescriptor(readOnly: false)),
+        (Affinity4Name, _affinity4.File.OpenDescriptor(readOnly: false)),
+        (Affinity6Name, _affinity6.File.OpenDescriptor(readOnly: false)),
     ];
 
     /// <summary>Clears what a killed process left half done, and learns which places are free.</summary>
@@ -93,6 +110,8 @@ public sealed partial class FlowTables : IDisposable
     {
         (int kept4, int dropped4) = _ipv4.Adopt(RememberBackend);
         (int kept6, int dropped6) = _ipv6.Adopt(RememberBackend);
+        _affinity4.Adopt();
+        _affinity6.Adopt();
         return (kept4 + kept6, dropped4 + dropped6);
 
         void RememberBackend(FlowTuple reply) => _backends.Add(reply.Source, reply.SourcePort, reply.Protocol);
@@ -201,9 +220,14 @@ public sealed partial class FlowTables : IDisposable
     public int Sweep(long nowMs, int budget)
     {
         long last = Volatile.Read(ref _sweptAtMs);
-        return nowMs > last && Interlocked.CompareExchange(ref _sweptAtMs, nowMs, last) == last
-            ? _ipv4.Sweep(nowMs, budget) + _ipv6.Sweep(nowMs, budget)
-            : 0;
+        if (nowMs <= last || Interlocked.CompareExchange(ref _sweptAtMs, nowMs, last) != last)
+        {
+            return 0;
+        }
+
+        _affinity4.Sweep(nowMs, Math.Max(1, budget / SweepsPerAffinitySweep));
+        _affinity6.Sweep(nowMs, Math.Max(1, budget / SweepsPerAffinitySweep));
+        return _ipv4.Sweep(nowMs, budget) + _ipv6.Sweep(nowMs, budget);
     }
 
     /// <summary>Forgets all flows that a filter matches. Reads the whole tables: not for a worker.</summary>
@@ -219,6 +243,8 @@ public sealed partial class FlowTables : IDisposable
         _ipv4.File.Dispose();
         _ipv6.File.Dispose();
         _counters.Dispose();
+        _affinity4.File.Dispose();
+        _affinity6.File.Dispose();
     }
 
     private static MapFile OpenConntrack<TKey>(string directory, string name, int capacity, Action<string> warn)

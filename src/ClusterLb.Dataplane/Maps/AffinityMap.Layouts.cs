@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace ClusterLb.Dataplane.Maps;
@@ -12,29 +13,100 @@ internal enum AffinityClient : uint
     NetnsCookie = 1,
 }
 
-/// <summary>A place of affinity4, a flow table: written by the dataplane. The key is bytes 4 to 19.</summary>
-/// <remarks>The client is 8 bytes: an IPv4 address and zeros, or a cookie. The last use is a single aligned word, so that a packet
-/// refreshes an entry by one store.</remarks>
-[StructLayout(LayoutKind.Sequential, Pack = 4, Size = 32)]
-internal struct AffinityPlace4
+/// <summary>Who is pinned, and for which service port, as it lies in the file.</summary>
+internal interface IAffinityKey<TSelf>
+    where TSelf : unmanaged, IAffinityKey<TSelf>
 {
-    public uint Generation;
-    public uint ServicePortId;
-    public Ipv4Bytes ClientAddress;
-    public uint ClientRest;
-    public AffinityClient ClientKind;
-    public uint BackendId;
-    public ulong LastUsedMs; // CLOCK_MONOTONIC
+    /// <summary>Bytes from one place to the next.</summary>
+    static abstract int PlaceSize { get; }
+
+    static abstract TSelf From(uint servicePortId, IpAddr client);
+
+    /// <summary>0 in an empty place.</summary>
+    uint ServicePortId { get; }
+
+    AffinityClient ClientKind { get; }
+
+    /// <summary>Meaningless for a cookie.</summary>
+    IpAddr ClientAddress { get; }
+
+    bool Matches(in TSelf other);
 }
 
-/// <summary>A place of affinity6. The key is bytes 4 to 27; a cookie takes the first 8 bytes of the address.</summary>
-[StructLayout(LayoutKind.Sequential, Pack = 4, Size = 64)]
-internal struct AffinityPlace6
+/// <summary>Key of affinity4. The client is 8 bytes: an IPv4 address and zeros, or a cookie.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 4, Size = 16)]
+internal readonly struct AffinityKey4(uint servicePortId, IpAddr client, AffinityClient kind = AffinityClient.Address) : IAffinityKey<AffinityKey4>
 {
+    private readonly uint _servicePortId = servicePortId;
+    private readonly Ipv4Bytes _client = new(client);
+    private readonly uint _clientRest = 0;
+    private readonly AffinityClient _kind = kind;
+
+    public static int PlaceSize => 32;
+
+    public static AffinityKey4 From(uint servicePortId, IpAddr client) => new(servicePortId, client);
+
+    public uint ServicePortId => _servicePortId;
+
+    public AffinityClient ClientKind => _kind;
+
+    public IpAddr ClientAddress => _client.ToAddress();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Matches(in AffinityKey4 other) =>
+        Unsafe.BitCast<AffinityKey4, UInt128>(this) == Unsafe.BitCast<AffinityKey4, UInt128>(other);
+}
+
+/// <summary>Key of affinity6; a cookie takes the first 8 bytes of the address.</summary>
+[StructLayout(LayoutKind.Sequential, Pack = 4, Size = 24)]
+internal readonly struct AffinityKey6(uint servicePortId, IpAddr client, AffinityClient kind = AffinityClient.Address) : IAffinityKey<AffinityKey6>
+{
+    private readonly uint _servicePortId = servicePortId;
+    private readonly Ipv6Bytes _client = new(client);
+    private readonly AffinityClient _kind = kind;
+
+    public static int PlaceSize => 64;
+
+    public static AffinityKey6 From(uint servicePortId, IpAddr client) => new(servicePortId, client);
+
+    public uint ServicePortId => _servicePortId;
+
+    public AffinityClient ClientKind => _kind;
+
+    public IpAddr ClientAddress => _client.ToAddress();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Matches(in AffinityKey6 other) =>
+        _servicePortId == other._servicePortId && _kind == other._kind && _client.ToAddress() == other._client.ToAddress();
+}
+
+/// <summary>A place of affinity4 or affinity6, flow tables: written by the dataplane. The rest of the place is zeros.</summary>
+/// <remarks>The last use is a single aligned word, so that a packet refreshes an entry by one store.</remarks>
+[StructLayout(LayoutKind.Sequential, Pack = 4)]
+internal struct AffinityPlace<TKey>
+    where TKey : unmanaged, IAffinityKey<TKey>
+{
+    /// <summary>Odd while it is being written; even and not 0: complete.</summary>
     public uint Generation;
-    public uint ServicePortId;
-    public Ipv6Bytes ClientAddress;
-    public AffinityClient ClientKind;
+
+    public TKey Key;
+
     public uint BackendId;
-    public ulong LastUsedMs; // CLOCK_MONOTONIC
+
+    /// <summary>Time of the latest new connection and timeout: <see cref="AffinityUse"/>.</summary>
+    public ulong Use;
+}
+
+/// <summary>When an affinity entry was used last, and for how long that holds: one word, CLOCK_MONOTONIC milliseconds in the upper 44 bits,
+/// the timeout of that moment in seconds in the lower 20.</summary>
+internal static class AffinityUse
+{
+    private const int TimeoutBits = 20; // a day has 17; 44 bits of milliseconds are five centuries
+    private const ulong TimeoutMask = (1UL << TimeoutBits) - 1;
+
+    public static ulong Pack(long nowMs, uint timeoutSeconds) => ((ulong)nowMs << TimeoutBits) | (timeoutSeconds & TimeoutMask);
+
+    public static long LastUsedMs(ulong use) => (long)(use >> TimeoutBits);
+
+    public static long ExpiresMs(ulong use) => LastUsedMs(use) + ((long)(use & TimeoutMask) * 1000);
 }

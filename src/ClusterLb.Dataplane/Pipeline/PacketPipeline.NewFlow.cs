@@ -32,7 +32,8 @@ public sealed partial class PacketPipeline
 
         // Before the choice: a backend that stops serving after it raises the revision, and the next datagram notices.
         _maps.ServicePorts.TryLookup(frontend.Entry.ServicePortId, out ServicePortEntry port);
-        DropReason problem = _selector.Select(frontend, out ServiceEntry head, out uint backendId, out BackendEntry backend);
+        DropReason problem = _selector.Select(
+            frontend, meta.Tuple.Source, nowMs, out ServiceEntry head, out uint backendId, out BackendEntry backend);
         if (problem == DropReason.NoBackend)
         {
             // Count and flag of one and the same reading of slot 0 (semantics R15, R16).

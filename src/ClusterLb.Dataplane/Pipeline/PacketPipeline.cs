@@ -31,7 +31,7 @@ public sealed partial class PacketPipeline
         _maps = maps;
         _flows = flows;
         _counters = counters;
-        _selector = new BackendSelector(maps, random);
+        _selector = new BackendSelector(maps, flows, random);
         _ports = new SnatPortAllocator(random);
     }
 

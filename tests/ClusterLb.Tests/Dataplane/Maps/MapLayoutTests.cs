@@ -99,18 +99,18 @@ public sealed class MapLayoutTests
                 },
                 { "source_ranges value", "01000000", Hex(SourceRangeLayout4.PackEntry(0)) },
                 {
-                    "affinity4 place", "02000000 01000000 0A000009 00000000 00000000 07000000 0900000000000000",
-                    Hex(new AffinityPlace4
+                    "affinity4 place", "02000000 01000000 0A000009 00000000 00000000 07000000 302A900000000000",
+                    Hex(new AffinityPlace<AffinityKey4>
                     {
-                        Generation = 2, ServicePortId = 1, ClientAddress = new(IpAddr.Parse("10.0.0.9")), BackendId = 7, LastUsedMs = 9,
+                        Generation = 2, Key = new(1, IpAddr.Parse("10.0.0.9")), BackendId = 7, Use = AffinityUse.Pack(nowMs: 9, timeoutSeconds: 10_800),
                     })
                 },
                 {
-                    "affinity6 place", "02000000 01000000 FD000000000000000000000000000009 01000000 07000000 0900000000000000" + new string('0', 48),
-                    Hex(new AffinityPlace6
+                    "affinity6 place", "02000000 01000000 FD000000000000000000000000000009 01000000 07000000 302A900000000000",
+                    Hex(new AffinityPlace<AffinityKey6>
                     {
-                        Generation = 2, ServicePortId = 1, ClientAddress = new(IpAddr.Parse("fd00::9")),
-                        ClientKind = AffinityClient.NetnsCookie, BackendId = 7, LastUsedMs = 9,
+                        Generation = 2, Key = new(1, IpAddr.Parse("fd00::9"), AffinityClient.NetnsCookie),
+                        BackendId = 7, Use = AffinityUse.Pack(nowMs: 9, timeoutSeconds: 10_800),
                     })
                 },
             };

@@ -30,6 +30,9 @@ public sealed class AllocationTests
         ["new flow in a source range"] = (Verdict.Forward, true, _ => Packet.Tcp("203.0.113.9:41000", "198.51.100.1:80").Syn()),
         ["out of source range"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, "198.51.100.1:80").Syn()),
         ["pass at a node address"] = (Verdict.Pass, false, _ => Packet.Tcp(Client, "192.168.0.2:30081").Syn()),
+        ["new flow of a pinned client"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.13:80").Syn()),
+        ["new flow of a client to be pinned"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.14:80").Syn()),
+        ["new flow of a pinned client, IPv6"] = (Verdict.Forward, true, _ => Packet.Tcp(Client6, "[fd00:10:96::d]:80").Syn()),
         ["reject by reset"] = (Verdict.Reject, false, _ => Packet.Tcp(Client, "10.96.0.11:80").Syn()),
         ["reject by ICMP"] = (Verdict.Reject, false, _ => Packet.Udp(Client, "10.96.0.11:80").Payload(100)),
         ["drop"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, "10.96.0.77:80").Syn()),
@@ -160,6 +163,10 @@ public sealed class AllocationTests
         lb.WithService("192.168.0.2:30080/TCP", ServiceFlags.NodePort, Backend);
         lb.WithService("198.51.100.1:80/TCP", ServiceFlags.LoadBalancer | ServiceFlags.SourceRange, Backend);
         lb.WithSourceRange("198.51.100.1:80/TCP", "203.0.113.0/24");
+        lb.AffinitySeconds = 10_800;
+        lb.WithService("10.96.0.13:80/TCP", Backend).WithService("[fd00:10:96::d]:80/TCP", Backend6);
+        lb.AffinitySeconds = 1; // over before the next flow begins
+        lb.WithService("10.96.0.14:80/TCP", Backend);
         return lb;
     }
 
