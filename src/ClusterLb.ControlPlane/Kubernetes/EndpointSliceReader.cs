@@ -10,6 +10,7 @@ internal static class EndpointSliceReader
 {
     private const string ServiceNameLabel = "kubernetes.io/service-name";
     private const string HeadlessLabel = "service.kubernetes.io/headless";
+    private const string TriggerTimeAnnotation = "endpoints.kubernetes.io/last-change-trigger-time";
 
     public static KubernetesObject Read(JsonElement item, JsonElement metadata, ReadContext context)
     {
@@ -40,8 +41,13 @@ internal static class EndpointSliceReader
             IsIpv4 = isIpv4,
             Ports = [.. ReadPorts(item, context)],
             Backends = [.. ReadBackends(item, isIpv4, context)],
+            Times = new ChangeTimes(ReadTriggerTime(metadata), context.Received),
         });
     }
+
+    private static DateTimeOffset? ReadTriggerTime(JsonElement metadata) =>
+        metadata.Field("annotations").TryField(TriggerTimeAnnotation, out JsonElement time) && time.ValueKind == JsonValueKind.String
+        && time.TryGetDateTimeOffset(out DateTimeOffset at) ? at : null;
 
     private static IEnumerable<BackendPort> ReadPorts(JsonElement item, ReadContext context)
     {

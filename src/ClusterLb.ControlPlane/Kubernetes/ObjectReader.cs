@@ -51,7 +51,15 @@ public sealed class ObjectReader
     public KubernetesObject? Read(JsonElement item, string origin, ICollection<ObjectProblem> problems) =>
         Read(item, Text(item, "kind"), Text(item, "apiVersion"), origin, problems);
 
-    private KubernetesObject? Read(JsonElement item, string kind, string apiVersion, string origin, ICollection<ObjectProblem> problems)
+    /// <summary>Reads one object whose kind is known from where it stands: items of a list do not repeat it.</summary>
+    /// <param name="item">The object.</param>
+    /// <param name="kind">Its kind.</param>
+    /// <param name="apiVersion">Its group and version.</param>
+    /// <param name="origin">Where it came from, for problems.</param>
+    /// <param name="problems">Takes what cannot be said of one object: no kind, no name.</param>
+    /// <param name="received">When its bytes were here: <see cref="ChangeTimes.Received"/>.</param>
+    internal KubernetesObject? Read(
+        JsonElement item, string kind, string apiVersion, string origin, ICollection<ObjectProblem> problems, long received = 0)
     {
         if (kind.Length == 0)
         {
@@ -77,7 +85,7 @@ public sealed class ObjectReader
             return null;
         }
 
-        var context = new ReadContext(origin, kind, new ObjectName(_pool.Share(space), name), _pool);
+        var context = new ReadContext(origin, kind, new ObjectName(_pool.Share(space), name), _pool, received);
         string wanted = kind == SliceKind ? "discovery.k8s.io/v1" : "v1";
         if (apiVersion != wanted)
         {

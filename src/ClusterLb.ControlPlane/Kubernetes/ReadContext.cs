@@ -7,11 +7,14 @@ using ClusterLb.Dataplane;
 namespace ClusterLb.ControlPlane.Kubernetes;
 
 /// <summary>The object being read: collects its problems, and shares strings that occur in many objects.</summary>
-internal sealed class ReadContext(string origin, string kind, ObjectName name, StringPool pool)
+internal sealed class ReadContext(string origin, string kind, ObjectName name, StringPool pool, long received = 0)
 {
     private readonly List<ObjectProblem> _problems = [];
 
     public ObjectName Name => name;
+
+    /// <summary>When the bytes were here.</summary>
+    public long Received => received;
 
     public ImmutableArray<ObjectProblem> Problems => [.. _problems];
 

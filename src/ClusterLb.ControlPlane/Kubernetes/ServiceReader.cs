@@ -59,6 +59,7 @@ internal static class ServiceReader
             InternalTrafficPolicy = ReadPolicy(spec, "internalTrafficPolicy", context),
             ExternalTrafficPolicy = ReadPolicy(spec, "externalTrafficPolicy", context),
             AffinitySeconds = ReadAffinity(spec, context),
+            Times = new ChangeTimes(null, context.Received),
             HealthCheckNodePort = spec.TryField("healthCheckNodePort", out JsonElement port) && port.ValueKind == JsonValueKind.Number
                 && port.TryGetUInt16(out ushort number) ? number : (ushort)0,
         });

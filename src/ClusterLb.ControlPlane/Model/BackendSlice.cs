@@ -21,6 +21,9 @@ public sealed record BackendSlice
     /// <summary>The addresses, in the order of the slice.</summary>
     public ImmutableArray<Backend> Backends { get; init; } = [];
 
+    /// <summary>When the change to this state happened. Not compared.</summary>
+    public ChangeTimes Times { get; init; }
+
     /// <summary>Compares contents: an update that changes no field we read is no change.</summary>
     public bool Equals(BackendSlice? other) =>
         other is not null && Name == other.Name && Service == other.Service && IsIpv4 == other.IsIpv4

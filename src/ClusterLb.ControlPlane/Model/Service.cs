@@ -42,6 +42,9 @@ public sealed record Service
     /// <summary>spec.healthCheckNodePort; 0 if there is none.</summary>
     public ushort HealthCheckNodePort { get; init; }
 
+    /// <summary>When the change to this state happened. Not compared.</summary>
+    public ChangeTimes Times { get; init; }
+
     /// <summary>Compares contents: an update that changes no field we read is no change.</summary>
     public bool Equals(Service? other) =>
         other is not null && Name == other.Name && CreatedAt == other.CreatedAt && Type == other.Type
