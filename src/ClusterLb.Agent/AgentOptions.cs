@@ -20,13 +20,19 @@ public sealed record AgentOptions
     /// <summary>Directory of Kubernetes manifests to serve, followed as it changes. Null: none.</summary>
     public string? ManifestDirectory { get; init; }
 
+    /// <summary>File that says how to reach the API server (clientConnection.kubeconfig). Null: the service account, if this is a pod.</summary>
+    public string? KubeconfigFile { get; init; }
+
+    /// <summary>
+    /// Addresses of API servers, tried in order, in place of the one that kubeconfig or environment name: numbers need no DNS, and
+    /// the address that pods get in their environment is a service, which nobody serves before this agent does.
+    /// </summary>
+    public IReadOnlyList<Uri> ApiServers { get; init; } = [];
+
     /// <summary>Name of this node's Node object (hostnameOverride). Default: the host name in lower case, as kubelet has it.</summary>
 #pragma warning disable CA1308 // Kubernetes names are lower case; this is no comparison.
     public string NodeName { get; init; } = Environment.MachineName.ToLowerInvariant();
 #pragma warning restore CA1308
-
-    /// <summary>Kubeconfig of the API server. Null: none.</summary>
-    public string? KubeconfigFile { get; init; }
 
     /// <summary>The address of this node that connections are masqueraded with (bindAddress). Null: the Node object's.</summary>
     public IpAddr? PrimaryAddress { get; init; }
@@ -119,6 +125,11 @@ public sealed record AgentOptions
         if (NodeName.Length == 0)
         {
             yield return "hostnameOverride is empty, but the node must have a name.";
+        }
+
+        if (ManifestDirectory is not null && KubeconfigFile is not null)
+        {
+            yield return $"Objects come from one place, but both are given: manifests in '{ManifestDirectory}' and the kubeconfig '{KubeconfigFile}'.";
         }
 
         if (MinSyncPeriod < TimeSpan.Zero || SyncPeriod <= TimeSpan.Zero || MinSyncPeriod > SyncPeriod)

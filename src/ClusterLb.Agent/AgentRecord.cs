@@ -29,6 +29,9 @@ public sealed record AgentRecord
     /// <summary>Directory of manifests; null if there is none.</summary>
     public string? Manifests { get; init; }
 
+    /// <summary>Kubeconfig of the API server; null if there is none.</summary>
+    public string? Kubeconfig { get; init; }
+
     /// <summary>Where service addresses come from, as configured.</summary>
     public IReadOnlyList<string> ServiceCidrs { get; init; } = [];
 
@@ -74,6 +77,7 @@ public sealed record AgentRecord
         NodeName = options.NodeName,
         Device = options.Tun.Name,
         Manifests = options.ManifestDirectory,
+        Kubeconfig = options.KubeconfigFile,
         ServiceCidrs = [.. options.ServiceCidrs.Select(prefix => prefix.ToString())],
         ClusterCidrs = [.. options.ClusterCidrs.Select(prefix => prefix.ToString())],
         HealthzBindAddress = options.HealthzBindAddress?.ToString() ?? "",

@@ -26,7 +26,8 @@ public sealed partial class NodeAgent : IAdminTarget
             Healthy = Health().Healthy,
             Sync = new SyncStatus
             {
-                Source = _options.ManifestDirectory ?? "",
+                Source = _source.Name,
+                Server = _source.Status(),
                 Complete = sync.IsSynced,
                 LastSync = sync.LastSync,
                 PendingSince = sync.PendingSince,

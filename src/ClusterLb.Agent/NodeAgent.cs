@@ -6,7 +6,6 @@ using ClusterLb.Agent.Http;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.Agent.Network;
 using ClusterLb.Agent.Steering;
-using ClusterLb.ControlPlane.Kubernetes;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
 using ClusterLb.Dataplane.Host;
@@ -49,6 +48,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private ReconcileLoop _reconciling = null!;
     private SteeringLoop _steeringLoop = null!;
     private AgentMetrics _metrics = null!;
+    private ObjectSource _source = null!;
 
     internal NodeAgent(AgentOptions options, IReadOnlyList<string> warnings, ILoggerFactory loggers, IHostApplicationLifetime lifetime)
     {
@@ -159,6 +159,10 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     {
         string directory = _options.StateDirectory;
         _lease = TakeLease(directory);
+        _metrics = new AgentMetrics();
+        Undo(() => _metrics.Dispose());
+        _source = ObjectSource.Choose(_options, Environment.GetEnvironmentVariable, _metrics.Meter, _loggers.CreateLogger("Source"));
+        Undo(() => _source.Dispose());
         foreach (string warning in _warnings)
         {
             _log.LogWarning("{Warning}", warning);
@@ -193,8 +197,6 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     {
         _store = new ClusterStateStore(_options.NodeName);
         _store.ProblemFound += problem => _log.LogWarning("Not served {Problem}", problem.ToString());
-        _metrics = new AgentMetrics();
-        Undo(() => _metrics.Dispose());
         var periods = new ReconcileOptions { MinSyncPeriod = _options.MinSyncPeriod, SyncPeriod = _options.SyncPeriod };
         _reconciling = new ReconcileLoop(_store, _maps, periods);
         Undo(() => _reconciling.Dispose());
@@ -216,8 +218,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
             await _stop.CancelAsync();
             await Task.WhenAll(_loops);
         });
-        var source = new ManifestDirectory(_options.ManifestDirectory!);
-        Run("source", token => source.RunAsync(_store, token));
+        Run("source", token => _source.RunAsync(_store, token));
         Run("maps", _reconciling.RunAsync);
         Run("steering", _steeringLoop.RunAsync);
     }

@@ -34,11 +34,7 @@ internal static class Preflight
             yield return "/dev/net/tun does not exist: load the module (modprobe tun), or give the device to the container.";
         }
 
-        if (options.ManifestDirectory is null)
-        {
-            yield return "There is nothing to serve from: give a directory of manifests (--manifests DIR, or manifests in ClusterLbConfiguration).";
-        }
-        else if (!Directory.Exists(options.ManifestDirectory))
+        if (options.ManifestDirectory is not null && !Directory.Exists(options.ManifestDirectory))
         {
             // One that vanishes later is followed until it is back; one that is not there now is a typing mistake.
             yield return $"The directory of manifests '{options.ManifestDirectory}' does not exist.";

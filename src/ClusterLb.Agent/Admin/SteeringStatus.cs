@@ -21,7 +21,10 @@ public sealed record SteeringStatus
     /// <summary>What is routed to the device.</summary>
     public IReadOnlyList<string> Destinations { get; init; } = [];
 
-    /// <summary>The destinations are guessed from cluster IPs, since serviceCIDRs is not configured.</summary>
+    /// <summary>Who said so: ServiceCIDR objects of the cluster, or the configuration; empty if they are guessed.</summary>
+    public string DestinationsOrigin { get; init; } = "";
+
+    /// <summary>The destinations are guessed from cluster IPs, since neither the cluster nor the configuration says them.</summary>
     public bool DestinationsGuessed { get; init; }
 
     /// <summary>When something was last put back or changed; null if never.</summary>

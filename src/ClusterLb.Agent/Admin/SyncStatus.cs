@@ -6,6 +6,9 @@ public sealed record SyncStatus
     /// <summary>Where objects are read from.</summary>
     public required string Source { get; init; }
 
+    /// <summary>How it stands with the API server; null if objects come from a directory.</summary>
+    public ServerStatus? Server { get; init; }
+
     /// <summary>The first complete sync is done: the maps tell the whole truth.</summary>
     public required bool Complete { get; init; }
 

@@ -1,4 +1,5 @@
 using ClusterLb.Agent.Steering;
+using ClusterLb.ControlPlane.Kubernetes.Api;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Agent.Configuration;
@@ -14,6 +15,7 @@ internal static class ClusterLbConfiguration
         return ReadMaps(top.Section("maps"), options) with
         {
             ManifestDirectory = top.Text("manifests") ?? options.ManifestDirectory,
+            ApiServers = [.. ReadServers(top)],
             ServiceCidrs = top.Prefixes("serviceCIDRs"),
             Tun = options.Tun with { Name = tun.Text("name") ?? options.Tun.Name, Queues = tun.Int("queues", options.Tun.Queues) },
             Steering = ReadSteering(top, tun, options.Steering),
@@ -21,6 +23,21 @@ internal static class ClusterLbConfiguration
             Dataplane = ReadDataplane(top.Section("dataplane"), options.Dataplane),
             AdminGroup = admin.Text("group") is { Length: > 0 } group ? group : options.AdminGroup,
         };
+    }
+
+    private static IEnumerable<Uri> ReadServers(YamlSection top)
+    {
+        foreach (string text in top.List("apiServers"))
+        {
+            if (ApiConnection.TryServer(text, out Uri? server, out string? problem))
+            {
+                yield return server;
+            }
+            else
+            {
+                top.Problem("apiServers", $"has '{text}', which {problem}");
+            }
+        }
     }
 
     private static SteeringOptions ReadSteering(YamlSection top, YamlSection tun, SteeringOptions now)

@@ -35,7 +35,7 @@ internal static partial class KubeProxyConfiguration
         TimeSpan configSyncPeriod = top.Duration("configSyncPeriod", options.ConfigSyncPeriod);
         return options with
         {
-            KubeconfigFile = client.Text("kubeconfig") is { Length: > 0 } kubeconfig ? kubeconfig : options.KubeconfigFile,
+            KubeconfigFile = client.Text("kubeconfig") is { Length: > 0 } kubeconfig ? Path.GetFullPath(kubeconfig) : options.KubeconfigFile,
             NodeName = ReadNodeName(top, options.NodeName),
             EnableProfiling = top.Flag("enableProfiling", options.EnableProfiling),
             OomScoreAdj = top.Int("oomScoreAdj", options.OomScoreAdj, -1000, 1000),

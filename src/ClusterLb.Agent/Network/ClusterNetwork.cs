@@ -10,6 +10,10 @@ internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore sto
 {
     private readonly ServiceRangeGuess _guess = new();
 
+    /// <summary>Who says where service addresses come from.</summary>
+    public ServiceRangeOrigin RangeOrigin => !store.ServiceCidrs.IsEmpty ? ServiceRangeOrigin.Cluster
+        : options.ServiceCidrs.Count > 0 ? ServiceRangeOrigin.Configured : ServiceRangeOrigin.Guessed;
+
     /// <summary>The inputs as they are now.</summary>
     /// <param name="nodeAddresses">All addresses of the node, without loopback.</param>
     public NetworkInputs Inputs(ImmutableArray<IpAddr> nodeAddresses) => new()
@@ -34,9 +38,12 @@ internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore sto
 
     private ImmutableArray<IpPrefix> ServiceRanges(ImmutableArray<IpAddr> nodeAddresses)
     {
-        if (options.ServiceCidrs.Count > 0)
+        switch (RangeOrigin)
         {
-            return [.. options.ServiceCidrs];
+            case ServiceRangeOrigin.Cluster:
+                return store.ServiceCidrs;
+            case ServiceRangeOrigin.Configured:
+                return [.. options.ServiceCidrs];
         }
 
         foreach (ObjectName name in store.ServiceNames())

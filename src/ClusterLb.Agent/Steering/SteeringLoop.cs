@@ -31,6 +31,7 @@ internal sealed class SteeringLoop : IDisposable
     private readonly bool _kernelHasIpv6 = Sysctls.KernelHasIpv6;
     private NodeNetwork? _network;
     private LocalNode? _node;
+    private ImmutableArray<IpPrefix> _serviceCidrs = [];
     private NetworkInputs? _inputs;
     private SteeringInputs? _applied;
     private long _version; // of the inputs that the store has
@@ -83,7 +84,7 @@ internal sealed class SteeringLoop : IDisposable
     /// <summary>The control plane's node object or services changed. Any thread.</summary>
     public void OnStoreChanged()
     {
-        if (!Equals(_store.Node, _node))
+        if (!Equals(_store.Node, _node) || _store.ServiceCidrs != _serviceCidrs)
         {
             Wake();
         }
@@ -103,7 +104,7 @@ internal sealed class SteeringLoop : IDisposable
             awaited = _awaitsMaps && _versionInMaps == _version;
         }
 
-        if (awaited || _applied is null || _options.ServiceCidrs.Count == 0)
+        if (awaited || _applied is null || _clusterNetwork.RangeOrigin == ServiceRangeOrigin.Guessed)
         {
             Wake();
         }
@@ -208,7 +209,13 @@ internal sealed class SteeringLoop : IDisposable
             Ipv4Address = inputs.Ipv4?.Source?.ToString() ?? "",
             Ipv6Address = inputs.Ipv6?.Source?.ToString() ?? "",
             Destinations = Destinations(inputs),
-            DestinationsGuessed = _options.ServiceCidrs.Count == 0,
+            DestinationsOrigin = _clusterNetwork.RangeOrigin switch
+            {
+                ServiceRangeOrigin.Cluster => "ServiceCIDR objects",
+                ServiceRangeOrigin.Configured => "configuration",
+                _ => "",
+            },
+            DestinationsGuessed = _clusterNetwork.RangeOrigin == ServiceRangeOrigin.Guessed,
             LastChange = changes > 0 ? DateTimeOffset.UtcNow : _status.LastChange,
         };
     }
@@ -225,6 +232,7 @@ internal sealed class SteeringLoop : IDisposable
     private void TellControlPlane()
     {
         _node = _store.Node;
+        _serviceCidrs = _store.ServiceCidrs;
         NetworkInputs inputs = _clusterNetwork.Inputs(Network.NodeAddresses(_options.Tun.Name));
         if (_inputs is not null && Same(_inputs, inputs))
         {

@@ -20,16 +20,16 @@ internal sealed class AgentFlags
         HelpName = "DIR",
     };
 
+    private readonly Option<string?> _kubeconfig = new("--kubeconfig")
+    {
+        Description = "Serve the objects of the API server that this file names (CLUSTERLB_KUBECONFIG; default: in a pod, its service account)",
+        HelpName = "FILE",
+    };
+
     private readonly Option<string?> _node = new("--hostname-override", "--node-name")
     {
         Description = "Name of this node's Node object (NODE_NAME; default: the host name)",
         HelpName = "NAME",
-    };
-
-    private readonly Option<string?> _kubeconfig = new("--kubeconfig")
-    {
-        Description = "How to reach the API server (CLUSTERLB_KUBECONFIG)",
-        HelpName = "FILE",
     };
 
     private readonly Option<string?> _proxyMode = new("--proxy-mode")

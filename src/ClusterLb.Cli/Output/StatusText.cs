@@ -49,16 +49,32 @@ internal static class StatusText
         Line(writer, "Node", agent.NodeName);
         string synced = agent.Sync.LastSync is { } last ? $"last sync {last.LocalDateTime:HH:mm:ss}" : "not synced yet";
         Line(writer, "Source", $"{agent.Sync.Source}: {agent.Sync.Services} services, {agent.Sync.Backends} backends, {synced}");
+        if (agent.Sync.Server is { } server)
+        {
+            WriteServer(server, writer);
+        }
+
         SteeringStatus steering = agent.Steering;
         Line(writer, "Steering", $"{(steering.Installed ? "installed" : "NOT installed")} on {steering.Device} (MTU {steering.Mtu})" +
             $"{(steering.Destinations.Count == 0 ? "" : $": {string.Join(", ", steering.Destinations)}")}" +
-            $"{(steering.DestinationsGuessed ? " (guessed: configure serviceCIDRs)" : "")}");
+            $"{(steering.DestinationsGuessed ? " (guessed: configure serviceCIDRs)" : steering.DestinationsOrigin.Length > 0 ? $" (by {steering.DestinationsOrigin})" : "")}");
         foreach (string problem in agent.Sync.Problems.Append(agent.Sync.LastError).Append(steering.LastError).Append(agent.DataplaneState))
         {
             if (problem.Length > 0)
             {
                 Line(writer, "Problem", problem);
             }
+        }
+    }
+
+    private static void WriteServer(ServerStatus server, TextWriter writer)
+    {
+        string state = server.Connected ? "connected" : "NOT connected, what is known is served";
+        Line(writer, "API server", $"{server.Server}: {state}, since {server.Since.LocalDateTime:yyyy-MM-dd HH:mm:ss}");
+        Line(writer, "Watches", string.Join(", ", server.Watches.Select(watch => $"{watch.Resource} {watch.State} ({watch.Objects})")));
+        if (server.LastError.Length > 0)
+        {
+            Line(writer, "Problem", server.LastError);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
+using ClusterLb.Dataplane;
 
 namespace ClusterLb.ControlPlane.Model;
 
@@ -16,6 +17,7 @@ public sealed class ClusterStateStore(string nodeName)
     private NetworkInputs? _network;
     private long _networkVersion;
     private bool _networkChanged;
+    private ImmutableArray<IpPrefix> _serviceCidrs = [];
     private bool _sourceComplete;
 
     /// <summary>Raised after every change, on the thread that made it. Handlers must be quick and must not call back.</summary>
@@ -59,6 +61,18 @@ public sealed class ClusterStateStore(string nodeName)
             lock (_lock)
             {
                 return _network;
+            }
+        }
+    }
+
+    /// <summary>Where cluster IPs come from, as the cluster itself says; empty if it does not say.</summary>
+    public ImmutableArray<IpPrefix> ServiceCidrs
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _serviceCidrs;
             }
         }
     }
@@ -164,6 +178,22 @@ public sealed class ClusterStateStore(string nodeName)
 
     /// <summary>This node's object is gone.</summary>
     public void RemoveNode() => SetNode(null);
+
+    /// <summary>Replaces <see cref="ServiceCidrs"/>. Takes effect when somebody who knows the node's network calls <see cref="SetNetwork"/>.</summary>
+    public void SetServiceCidrs(ImmutableArray<IpPrefix> blocks)
+    {
+        lock (_lock)
+        {
+            if (_serviceCidrs.AsSpan().SequenceEqual(blocks.AsSpan()))
+            {
+                return;
+            }
+
+            _serviceCidrs = blocks;
+        }
+
+        Changed?.Invoke();
+    }
 
     /// <summary>Replaces what is known of the network.</summary>
     /// <returns>The version of these inputs, larger than all before: <see cref="Reconciler.ReconcileStatus.NetworkVersion"/> tells which is in the maps.</returns>

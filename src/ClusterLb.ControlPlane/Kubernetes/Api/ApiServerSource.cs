@@ -1,0 +1,105 @@
+using ClusterLb.ControlPlane.Model;
+
+namespace ClusterLb.ControlPlane.Kubernetes.Api;
+
+/// <summary>Services, EndpointSlices, this Node and ServiceCIDRs from a Kubernetes API server.</summary>
+/// <remarks>Thread-safe but for <see cref="RunAsync"/>, which runs once.</remarks>
+public sealed class ApiServerSource : IObjectSource, IDisposable
+{
+    private readonly ApiConnection _connection;
+    private readonly ApiClient _client;
+    private readonly ApiTimes _times;
+    private readonly TimeProvider _time;
+    private readonly Lock _lock = new();
+    private Reflector[] _reflectors = [];
+    private bool _connected;
+    private DateTimeOffset _since;
+
+    /// <summary>A source that has not asked anything yet.</summary>
+    public ApiServerSource(ApiConnection connection, RestClientMetrics? metrics = null)
+        : this(connection, new ApiTimes(), metrics)
+    {
+    }
+
+    internal ApiServerSource(ApiConnection connection, ApiTimes times, RestClientMetrics? metrics = null, TimeProvider? time = null)
+    {
+        ArgumentNullException.ThrowIfNull(connection);
+        _connection = connection;
+        _times = times;
+        _time = time ?? TimeProvider.System;
+        _client = new ApiClient(connection, times, metrics);
+        _since = _time.GetUtcNow();
+    }
+
+    /// <summary>Raised when one resource begins or ceases to work, or fails for another reason. Handlers must be quick.</summary>
+    public event Action<ApiResourceStatus>? Changed;
+
+    /// <summary>How it stands.</summary>
+    public ApiServerStatus Status
+    {
+        get
+        {
+            lock (_lock)
+            {
+                ApiResourceStatus[] resources = [.. _reflectors.Select(r => r.Status)];
+                IEnumerable<string> errors = resources.Where(r => r.State != ApiWatchState.NotOffered).Select(r => r.LastError).Where(e => e.Length > 0);
+                return new ApiServerStatus(
+                    _client.Server, _connection.Origin, _connected, _since, string.Join(" ", errors.Distinct(StringComparer.Ordinal)), [.. resources]);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public async Task RunAsync(ClusterStateStore store, CancellationToken cancellation)
+    {
+        ArgumentNullException.ThrowIfNull(store);
+        Reflector services = Follow(ApiResource.Services, new StoreTarget(store, ApiResource.Services));
+        Reflector slices = Follow(ApiResource.Slices, new StoreTarget(store, ApiResource.Slices));
+        ApiResource node = ApiResource.Node(store.NodeName);
+        Reflector nodes = Follow(node, new StoreTarget(store, node));
+        Reflector ranges = Follow(ApiResource.ServiceCidrs, new ServiceCidrTarget(store));
+        lock (_lock)
+        {
+            _reflectors = [services, slices, nodes, ranges];
+        }
+
+        await Task.WhenAll([.. _reflectors.Select(r => r.RunAsync(cancellation)), CompleteAsync()]);
+
+        async Task CompleteAsync()
+        {
+            // Without the ranges it works too, so nothing waits for them longer than for an answer.
+            await Task.WhenAll(services.Listed, slices.Listed, nodes.Listed, ranges.Settled).WaitAsync(cancellation).ConfigureAwait(
+                ConfigureAwaitOptions.SuppressThrowing);
+            if (!cancellation.IsCancellationRequested)
+            {
+                store.SourceComplete();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _client.Dispose();
+
+    private Reflector Follow(ApiResource resource, IReflectorTarget target)
+    {
+        var reflector = new Reflector(_client, resource, target, _times, _time, Random.Shared);
+        reflector.Changed += OnChanged;
+        return reflector;
+    }
+
+    private void OnChanged(ApiResourceStatus status)
+    {
+        lock (_lock)
+        {
+            bool connected = _reflectors.Length > 0
+                && _reflectors.All(r => r.Resource == ApiResource.ServiceCidrs || r.Status.State == ApiWatchState.Watching);
+            if (connected != _connected)
+            {
+                _connected = connected;
+                _since = _time.GetUtcNow();
+            }
+        }
+
+        Changed?.Invoke(status);
+    }
+}

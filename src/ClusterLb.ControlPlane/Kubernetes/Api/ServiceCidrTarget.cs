@@ -1,0 +1,93 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane;
+
+namespace ClusterLb.ControlPlane.Kubernetes.Api;
+
+/// <summary>networking.k8s.io/v1 ServiceCIDR: all blocks together are where cluster IPs come from, also those that are being deleted.</summary>
+internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTarget
+{
+    private readonly Dictionary<string, (ImmutableArray<IpPrefix> Blocks, int List)> _known = new(StringComparer.Ordinal);
+    private int _list;
+    private bool _isComplete;
+    private volatile int _count;
+
+    /// <inheritdoc/>
+    public int Count => _count;
+
+    /// <inheritdoc/>
+    public void BeginList() => _list++;
+
+    /// <inheritdoc/>
+    public void Put(JsonElement item, long received)
+    {
+        if (!item.Field("metadata").TryText("name", out string? name))
+        {
+            return;
+        }
+
+        var blocks = ImmutableArray.CreateBuilder<IpPrefix>(2);
+        var problems = new List<ObjectProblem>();
+        foreach (JsonElement field in item.Field("spec").Items("cidrs"))
+        {
+            if (field.ValueKind == JsonValueKind.String && IpPrefix.TryParse(field.GetString(), out IpPrefix block))
+            {
+                blocks.Add(block);
+            }
+            else
+            {
+                problems.Add(Problem(name, $"{field.Shown()} is not an address block; it is skipped"));
+            }
+        }
+
+        store.SetProblems("", ApiResource.ServiceCidrs.Kind, new ObjectName("", name), problems);
+        _known[name] = (blocks.DrainToImmutable(), _list);
+        Tell();
+    }
+
+    /// <inheritdoc/>
+    public void Remove(JsonElement item)
+    {
+        if (item.Field("metadata").TryText("name", out string? name))
+        {
+            Remove(name);
+            Tell();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void EndList()
+    {
+        string[] gone = [.. _known.Where(k => k.Value.List != _list).Select(k => k.Key)];
+        Array.ForEach(gone, Remove);
+        _isComplete = true;
+        Tell();
+    }
+
+    /// <inheritdoc/>
+    public void NotOffered()
+    {
+        string[] gone = [.. _known.Keys];
+        Array.ForEach(gone, Remove);
+        Tell();
+    }
+
+    private void Remove(string name)
+    {
+        _known.Remove(name);
+        store.SetProblems("", ApiResource.ServiceCidrs.Kind, new ObjectName("", name), []);
+    }
+
+    private void Tell()
+    {
+        _count = _known.Count;
+        if (_isComplete) // half a list would take routes away
+        {
+            store.SetServiceCidrs([.. _known.Values.SelectMany(k => k.Blocks).Distinct().Order()]);
+        }
+    }
+
+    private static ObjectProblem Problem(string name, string reason) =>
+        new("", ApiResource.ServiceCidrs.Kind, new ObjectName("", name), "spec.cidrs", reason);
+}

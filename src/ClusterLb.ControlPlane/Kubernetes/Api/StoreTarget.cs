@@ -1,0 +1,140 @@
+using System.Text.Json;
+using ClusterLb.ControlPlane.Model;
+
+namespace ClusterLb.ControlPlane.Kubernetes.Api;
+
+/// <summary>Puts objects of one kind into the store, and remembers which there are.</summary>
+internal sealed class StoreTarget(ClusterStateStore store, ApiResource resource) : IReflectorTarget
+{
+    private const string Origin = ""; // problems are of objects, whichever server told of them
+
+    private readonly ObjectReader _reader = new();
+    private readonly List<ObjectProblem> _nameless = [];
+    private readonly Lock _lock = new(); // UidOf asks from elsewhere
+    private readonly Dictionary<ObjectName, (Guid Uid, int List)> _known = [];
+    private int _list;
+
+    /// <inheritdoc/>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _known.Count;
+            }
+        }
+    }
+
+    /// <summary>metadata.uid of an object, or null. Any thread.</summary>
+    public Guid? UidOf(ObjectName name)
+    {
+        lock (_lock)
+        {
+            return _known.TryGetValue(name, out (Guid Uid, int List) known) ? known.Uid : null;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void BeginList() => _list++;
+
+    /// <inheritdoc/>
+    public void Put(JsonElement item, long received)
+    {
+        if (Read(item, received) is not { } found)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            _known[found.Name] = (item.Field("metadata", "uid") is { ValueKind: JsonValueKind.String } uid && uid.TryGetGuid(out Guid id) ? id : default, _list);
+        }
+
+        store.SetProblems(Origin, found.Kind, found.Name, found.Problems);
+        found.ApplyTo(store);
+    }
+
+    /// <inheritdoc/>
+    public void Remove(JsonElement item)
+    {
+        if (TryName(item, out ObjectName name))
+        {
+            Remove(name);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void EndList()
+    {
+        ObjectName[] gone;
+        lock (_lock)
+        {
+            gone = [.. _known.Where(k => k.Value.List != _list).Select(k => k.Key)];
+        }
+
+        Array.ForEach(gone, Remove);
+    }
+
+    /// <inheritdoc/>
+    public void NotOffered()
+    {
+        // Services, slices and nodes are always offered: a server that says otherwise is not one to believe.
+    }
+
+    private KubernetesObject? Read(JsonElement item, long received)
+    {
+        _nameless.Clear();
+        try
+        {
+            KubernetesObject? found = _reader.Read(item, resource.Kind, resource.ApiVersion, Origin, _nameless, received);
+            store.SetProblems(Origin, resource.Kind, default, [.. _nameless]);
+            return found;
+        }
+        catch (InvalidOperationException e)
+        {
+            // Text that is no Unicode.
+            if (!TryName(item, out ObjectName name))
+            {
+                store.SetProblems(Origin, resource.Kind, default, [new ObjectProblem(Origin, resource.Kind, default, "metadata", e.Message)]);
+                return null;
+            }
+
+            return new KubernetesObject(resource.Kind, name, ReadOutcome.Bad)
+            {
+                Problems = [new ObjectProblem(Origin, resource.Kind, name, "", $"cannot be read: {e.Message}")],
+            };
+        }
+    }
+
+    private void Remove(ObjectName name)
+    {
+        lock (_lock)
+        {
+            _known.Remove(name);
+        }
+
+        store.SetProblems(Origin, resource.Kind, name, []);
+        new KubernetesObject(resource.Kind, name, ReadOutcome.Ignored).RemoveFrom(store);
+    }
+
+    private static bool TryName(JsonElement item, out ObjectName name)
+    {
+        name = default;
+        try
+        {
+            JsonElement metadata = item.Field("metadata");
+            if (!metadata.TryText("name", out string? text) || text.Length == 0)
+            {
+                return false;
+            }
+
+            name = new ObjectName(metadata.TryText("namespace", out string? space) ? space : "", text);
+            return true;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
+}
