@@ -90,7 +90,7 @@ public sealed class AgentOptionsReaderTests
         conntrack: {ipv4: 4096, tcpSynTimeout: 30s}
         dataplane: {onStop: stop}
         admin: {group: wheel}
-        manifests: /etc/clusterlb/manifests
+        apiServers: ["https://10.0.0.1:6443", "https://[fd00::2]:6443"]
         """;
 
     [Fact]
@@ -125,8 +125,29 @@ public sealed class AgentOptionsReaderTests
         Assert.Equal((1024, 2048, 65_536), (options.Maps.Services, options.Maps.Backends, options.Maps.Frontends));
         Assert.True(options.Dataplane.StopWithAgent);
         Assert.Equal("wheel", options.AdminGroup);
-        Assert.Equal("/etc/clusterlb/manifests", options.ManifestDirectory);
+        Assert.Equal("/var/lib/kube-proxy/kubeconfig.conf", options.KubeconfigFile);
+        Assert.Equal(["https://10.0.0.1:6443/", "https://[fd00::2]:6443/"], options.ApiServers.Select(server => server.ToString()));
+        Assert.Null(options.ManifestDirectory);
     }
+
+    [Fact]
+    public void A_kubeconfig_and_manifests_together_are_a_problem_that_names_both()
+    {
+        AgentOptionsResult result = AgentOptionsReader.Read(KubeadmAndOurs + "\nmanifests: /etc/clusterlb/manifests\n", "config.yaml");
+
+        string problem = Assert.Single(result.Options.Problems());
+        Assert.Contains("/etc/clusterlb/manifests", problem, StringComparison.Ordinal);
+        Assert.Contains("/var/lib/kube-proxy/kubeconfig.conf", problem, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http://10.0.0.1:6443", "is not https")]
+    [InlineData("https://user@10.0.0.1", "more than host")]
+    [InlineData("https://", "is not an address")]
+    public void An_address_of_a_server_that_cannot_be_used_is_named(string address, string why) =>
+        Assert.Contains(
+            AgentOptionsReader.Read($"apiVersion: clusterlb.io/v1alpha1\nkind: ClusterLbConfiguration\napiServers: ['{address}']\n", "x").Problems,
+            problem => problem.Contains(why, StringComparison.Ordinal) && problem.Contains(address, StringComparison.Ordinal));
 
     [Fact]
     public void Either_document_alone_is_enough_and_an_empty_one_is_all_defaults()
