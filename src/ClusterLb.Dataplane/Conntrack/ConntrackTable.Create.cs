@@ -1,9 +1,18 @@
+using ClusterLb.Dataplane.Packets;
+
 namespace ClusterLb.Dataplane.Conntrack;
 
 /// <summary>How flows come and go.</summary>
 internal sealed partial class ConntrackTable<TKey>
 {
     private int _count;
+
+    /// <summary>Says that a flow with this reply tuple is about to be created, so that its memory can come meanwhile.</summary>
+    public void Expect(in FlowTuple reply)
+    {
+        _index.Prefetch(HashOf(TKey.From(reply), reply.Protocol));
+        PrefetchFree();
+    }
 
     /// <summary>Makes a flow findable by both tuples, or changes nothing. Place and generation are for <see cref="Record"/>.</summary>
     public CreateResult TryCreate(in NewFlow flow, long nowMs, out int place, out uint generation)
@@ -20,7 +29,6 @@ internal sealed partial class ConntrackTable<TKey>
             return CreateResult.ReplyTaken; // an answer that looks like the question could never be told from it
         }
 
-        _index.Touch(replyHash);
         if (!TryTakePlace(nowMs, out place))
         {
             return CreateResult.Full;
@@ -104,8 +112,8 @@ internal sealed partial class ConntrackTable<TKey>
         entry.Reply = reply;
         entry.ExpiresMs = flow.ExpiresMs;
         entry.Revision = flow.Revision;
-        entry.ClientPackets = 0;
-        entry.ClientBytes = 0;
+        entry.ClientPackets = flow.LengthBytes > 0 ? 1UL : 0;
+        entry.ClientBytes = (uint)flow.LengthBytes;
         entry.BackendPackets = 0;
         entry.BackendBytes = 0;
         entry.BackendId = flow.BackendId;

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using ClusterLb.Dataplane.Maps;
+
 namespace ClusterLb.Dataplane.Conntrack;
 
 /// <summary>Which places are free: memory of this process only, an adopter finds out by reading the index.</summary>
@@ -15,13 +18,14 @@ internal sealed partial class ConntrackTable<TKey>
     /// <summary>Flows that had to go early because the table was full.</summary>
     public long Evicted => Volatile.Read(ref _evicted);
 
-    /// <summary>Asks for the place that the next flow will probably take, while its backend is still being chosen.</summary>
-    public void TouchFree()
+    /// <summary>Asks for the place that the next flow will probably take.</summary>
+    private void PrefetchFree()
     {
         uint top = (uint)Volatile.Read(ref _freeTop);
-        ref FlowPlace<TKey> entry = ref PlaceAt(top != 0 ? (int)top : Math.Min(Volatile.Read(ref _fresh), Capacity));
-        _ = Volatile.Read(ref entry.Life);
-        _ = Volatile.Read(ref entry.BackendId); // of the next cache line
+        nint place = top != 0 ? (nint)top : Math.Min(Volatile.Read(ref _fresh), Capacity);
+        nint address = _places + (place * Unsafe.SizeOf<FlowPlace<TKey>>());
+        MapFileInterop.Prefetch(address);
+        MapFileInterop.Prefetch(address + MapFileSpec.BucketSize); // the next cache line
     }
 
     private bool TryTakePlace(long nowMs, out int place) =>

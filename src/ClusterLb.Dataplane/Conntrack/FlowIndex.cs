@@ -58,11 +58,11 @@ internal readonly struct FlowIndex(nint address, uint buckets)
     public ref ulong WordAt(uint bucket, int word) => ref Unsafe.As<byte, ulong>(
         ref MapFileInterop.Reference(address + ((nint)bucket * MapFileSpec.BucketSize) + (word * sizeof(ulong))));
 
-    /// <summary>Asks for both cache lines of a tuple at once, before a lock, which is a barrier, waits for one after the other.</summary>
-    public void Touch(ulong hash)
+    /// <summary>Asks for both cache lines of a tuple, before a lock, which is a barrier, waits for one after the other.</summary>
+    public void Prefetch(ulong hash)
     {
-        _ = Volatile.Read(ref WordAt(FirstBucket(hash), 0));
-        _ = Volatile.Read(ref WordAt(SecondBucket(hash), 0));
+        MapFileInterop.Prefetch(address + ((nint)FirstBucket(hash) * MapFileSpec.BucketSize));
+        MapFileInterop.Prefetch(address + ((nint)SecondBucket(hash) * MapFileSpec.BucketSize));
     }
 
     /// <summary>Which words of a bucket have a tag: bit n for word n. A hint: the caller reads the word again, by

@@ -130,16 +130,17 @@ public sealed partial class FlowTables : IDisposable
     public bool TryLookup(in FlowTuple tuple, long nowMs, out FlowHit hit) =>
         tuple.IsIpv4 ? _ipv4.TryLookup(tuple, nowMs, out hit) : _ipv6.TryLookup(tuple, nowMs, out hit);
 
-    /// <summary>Says that a flow of this family is likely to be created soon, so that its memory can come meanwhile.</summary>
-    public void Expect(in FlowTuple tuple)
+    /// <summary>Says that a flow with this reply tuple, or one much like it, is about to be created: its memory comes while the
+    /// caller does something else. Changes nothing.</summary>
+    public void Expect(in FlowTuple reply)
     {
-        if (tuple.IsIpv4)
+        if (reply.IsIpv4)
         {
-            _ipv4.TouchFree();
+            _ipv4.Expect(reply);
         }
         else
         {
-            _ipv6.TouchFree();
+            _ipv6.Expect(reply);
         }
     }
 

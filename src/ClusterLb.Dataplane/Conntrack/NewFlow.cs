@@ -29,6 +29,9 @@ public readonly struct NewFlow
     /// <summary>The service port's revision, read before the backend was chosen.</summary>
     public ulong Revision { get; init; }
 
+    /// <summary>Length of the client's packet that begins it, IP header included; 0 if none does.</summary>
+    public int LengthBytes { get; init; }
+
     /// <summary>When it is forgotten if no packet follows, CLOCK_MONOTONIC milliseconds.</summary>
     public long ExpiresMs { get; init; }
 }

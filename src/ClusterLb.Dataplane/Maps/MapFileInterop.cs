@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Dataplane.Maps;
@@ -92,6 +93,17 @@ internal static partial class MapFileInterop
     /// <summary>The byte at an address inside of a mapping. The caller has checked the bounds.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe ref byte Reference(nint address) => ref *(byte*)address;
+
+    /// <summary>Asks for the cache line of an address without waiting for it, where the processor can. An address outside of the
+    /// mapping does no harm.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static unsafe void Prefetch(nint address)
+    {
+        if (Sse.IsSupported)
+        {
+            Sse.Prefetch0((void*)address);
+        }
+    }
 
     private static SafeFileHandle Opened(SafeFileHandle handle, string path)
     {

@@ -9,13 +9,11 @@ public sealed partial class PacketPipeline
 {
     private Verdict BeginFlow(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
-        Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
-        if (!Frontend.TryFind(_maps, meta.Tuple, sender, _node.Flags, out Frontend frontend, out NetworkFlags destination))
+        if (!Frontend.TryFind(_maps, meta.Tuple, _node.Flags, out Frontend frontend, out NetworkFlags destination))
         {
             return NoFrontend(buffer, at, destination, ref meta, nowMs);
         }
 
-        _flows.Expect(meta.Tuple);
         meta.RevNatId = frontend.Entry.RevNatId;
         meta.ServicePortId = frontend.Entry.ServicePortId;
         if (frontend.IsFiltered && !_maps.IsSourceAllowed(frontend.Entry.ServicePortId, meta.Tuple.Source))
@@ -47,18 +45,24 @@ public sealed partial class PacketPipeline
             return Drop(ref meta, problem);
         }
 
+        var reply = new FlowTuple(
+            backend.Address, meta.Tuple.Source, backend.Port, meta.Tuple.SourcePort, meta.Tuple.Protocol);
+        _flows.Expect(reply);
+
+        // The sender's place costs a lookup per prefix length, while the memory of the flow is on its way.
+        Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
         bool masquerade = Masquerade.IsNeeded(frontend, sender, _node.Flags, meta.Tuple.Source, backend.Address);
         var flow = new NewFlow
         {
             Original = meta.Tuple,
-            Reply = new FlowTuple(
-                backend.Address, meta.Tuple.Source, backend.Port, meta.Tuple.SourcePort, meta.Tuple.Protocol),
+            Reply = reply,
             Flags = masquerade ? FlowFlags.Masqueraded : FlowFlags.None,
             Queue = meta.Queue,
             BackendId = backendId,
             RevNatId = frontend.Entry.RevNatId,
             ServicePortId = frontend.Entry.ServicePortId,
             Revision = port.Revision,
+            LengthBytes = at.TotalLength,
             ExpiresMs = nowMs + _timeouts.Of(at.Protocol, FlowState.None),
         };
         problem = Create(flow, nowMs, out FlowHit created);
@@ -67,13 +71,15 @@ public sealed partial class PacketPipeline
             return Drop(ref meta, problem);
         }
 
-        if (created.IsNew)
+        Span<byte> packet = buffer[..meta.Length];
+        if (!created.IsNew)
         {
-            meta.NewFlow = true;
-            _counters.CountNewFlow();
+            return Forward(packet, at, created, ref meta, nowMs); // another worker was first
         }
 
-        return Forward(buffer[..meta.Length], at, created, ref meta, nowMs);
+        meta.NewFlow = true;
+        _counters.CountNewFlow();
+        return Translate(packet, at, created, ref meta);
     }
 
     /// <summary>Remembers the flow under a source address and port by which the backend's answers can be told apart.</summary>

@@ -82,11 +82,17 @@ public sealed partial class PacketPipeline
         return BeginFlow(buffer, at, ref meta, nowMs);
     }
 
-    /// <summary>The last step of every packet of a known flow: state machine, timeout, counters, rewrite.</summary>
+    /// <summary>A packet of a known flow: state machine, timeout, counters, rewrite.</summary>
     private Verdict Forward(Span<byte> packet, in HeaderOffsets at, in FlowHit flow, ref PacketMeta meta, long nowMs)
     {
         FlowState next = flow.StateAfter(at.Protocol, at.TcpFlags);
         _flows.Record(flow, next, nowMs + _timeouts.Of(at.Protocol, next), at.TotalLength);
+        return Translate(packet, at, flow, ref meta);
+    }
+
+    /// <summary>The last step of every packet of a flow.</summary>
+    private static Verdict Translate(Span<byte> packet, in HeaderOffsets at, in FlowHit flow, ref PacketMeta meta)
+    {
         AddressRewriter.Rewrite(packet, at, meta.Tuple, flow.Translated, meta.PartialChecksum);
         Tell(flow, ref meta);
         meta.Translated = flow.Translated;
