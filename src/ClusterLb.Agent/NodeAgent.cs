@@ -6,6 +6,7 @@ using ClusterLb.Agent.Http;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.Agent.Network;
 using ClusterLb.Agent.Steering;
+using ClusterLb.ControlPlane.Kubernetes;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
 using ClusterLb.Dataplane.Host;
@@ -196,7 +197,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private void BuildLoops()
     {
         _store = new ClusterStateStore(_options.NodeName);
-        _store.ProblemFound += problem => _log.LogWarning("Not served {Problem}", problem.ToString());
+        _store.ProblemFound += OnProblem;
         var periods = new ReconcileOptions { MinSyncPeriod = _options.MinSyncPeriod, SyncPeriod = _options.SyncPeriod };
         _reconciling = new ReconcileLoop(_store, _maps, periods);
         Undo(() => _reconciling.Dispose());
@@ -249,6 +250,16 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         await (_options.BindAddressHardFail ? server.StartAsync(cancellation) : server.StartOrRetryAsync(cancellation));
     }
 
+    private void OnProblem(ObjectProblem problem)
+    {
+        _log.LogWarning("Not served {Problem}", problem.ToString());
+        if (problem is { Kind: ObjectReader.ServiceKind or ObjectReader.SliceKind or ObjectReader.NodeKind, Name.Name: not (null or "" or "?") })
+        {
+            string field = problem.Field.Length == 0 ? "" : problem.Field + ": ";
+            _source.Events.Warn(problem.Kind, problem.Name, "NotServed", field + problem.Reason);
+        }
+    }
+
     private void OnSynced(ReconcileStatus status)
     {
         _maps.Reclaim();
@@ -261,6 +272,8 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         else if (!status.FullMaps.IsEmpty)
         {
             _log.LogError("Maps are full, some services are not served completely {Maps} {Services}", status.FullMaps, status.IncompleteServices);
+            _source.Events.Warn(ObjectReader.NodeKind, new ObjectName("", _options.NodeName), "MapFull",
+                $"No room in {string.Join(", ", status.FullMaps)}: some services are not served completely on this node. Raise maps in ClusterLbConfiguration.");
         }
         else
         {

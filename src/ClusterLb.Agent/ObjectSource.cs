@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.Logging;
 using ClusterLb.ControlPlane.Kubernetes;
 using ClusterLb.ControlPlane.Kubernetes.Api;
 using ClusterLb.ControlPlane.Model;
@@ -12,11 +13,15 @@ internal sealed class ObjectSource : IDisposable
 {
     private readonly IObjectSource _source;
 
-    private ObjectSource(IObjectSource source, string name)
+    private ObjectSource(IObjectSource source, string name, IEventSink events)
     {
         _source = source;
         Name = name;
+        Events = events;
     }
+
+    /// <summary>Where an operator is told what is wrong with an object: Events of the API server, or the log.</summary>
+    public IEventSink Events { get; }
 
     /// <summary>The directory, or where the connection to the server is configured.</summary>
     public string Name { get; }
@@ -27,7 +32,7 @@ internal sealed class ObjectSource : IDisposable
     {
         if (options.KubeconfigFile is null && options.ManifestDirectory is { } directory)
         {
-            return new ObjectSource(new ManifestDirectory(directory), directory);
+            return new ObjectSource(new ManifestDirectory(directory), directory, new LogEventSink(log));
         }
 
         if (options.KubeconfigFile is null && string.IsNullOrEmpty(variable(ApiConnection.HostVariable)))
@@ -47,7 +52,7 @@ internal sealed class ObjectSource : IDisposable
             log.LogInformation("API server {Servers} {Origin}", connection.Servers, connection.Origin);
             var server = new ApiServerSource(connection, new RestClientMetrics(meter));
             server.Changed += status => Log(status, log);
-            return new ObjectSource(server, connection.Origin);
+            return new ObjectSource(server, connection.Origin, server.Events);
         }
         catch (ApiConnectionException e)
         {

@@ -10,6 +10,7 @@ public sealed class ApiServerSource : IObjectSource, IDisposable
     private readonly ApiClient _client;
     private readonly ApiTimes _times;
     private readonly TimeProvider _time;
+    private readonly EventRecorder _events;
     private readonly Lock _lock = new();
     private Reflector[] _reflectors = [];
     private bool _connected;
@@ -28,11 +29,15 @@ public sealed class ApiServerSource : IObjectSource, IDisposable
         _times = times;
         _time = time ?? TimeProvider.System;
         _client = new ApiClient(connection, times, metrics);
+        _events = new EventRecorder(_client, _time);
         _since = _time.GetUtcNow();
     }
 
     /// <summary>Raised when one resource begins or ceases to work, or fails for another reason. Handlers must be quick.</summary>
     public event Action<ApiResourceStatus>? Changed;
+
+    /// <summary>Writes Events to this server, while <see cref="RunAsync"/> runs.</summary>
+    public IEventSink Events => _events;
 
     /// <summary>How it stands.</summary>
     public ApiServerStatus Status
@@ -42,9 +47,9 @@ public sealed class ApiServerSource : IObjectSource, IDisposable
             lock (_lock)
             {
                 ApiResourceStatus[] resources = [.. _reflectors.Select(r => r.Status)];
-                IEnumerable<string> errors = resources.Where(r => r.State != ApiWatchState.NotOffered).Select(r => r.LastError).Where(e => e.Length > 0);
+                IEnumerable<string> errors = resources.Where(r => r.State != ApiWatchState.NotOffered).Select(r => r.LastError);
                 return new ApiServerStatus(
-                    _client.Server, _connection.Origin, _connected, _since, string.Join(" ", errors.Distinct(StringComparer.Ordinal)), [.. resources]);
+                    _client.Server, _connection.Origin, _connected, _since, string.Join(" ", errors.Append(_events.LastError).Where(e => e.Length > 0).Distinct(StringComparer.Ordinal)), [.. resources]);
             }
         }
     }
@@ -53,17 +58,20 @@ public sealed class ApiServerSource : IObjectSource, IDisposable
     public async Task RunAsync(ClusterStateStore store, CancellationToken cancellation)
     {
         ArgumentNullException.ThrowIfNull(store);
-        Reflector services = Follow(ApiResource.Services, new StoreTarget(store, ApiResource.Services));
-        Reflector slices = Follow(ApiResource.Slices, new StoreTarget(store, ApiResource.Slices));
-        ApiResource node = ApiResource.Node(store.NodeName);
-        Reflector nodes = Follow(node, new StoreTarget(store, node));
+        StoreTarget[] targets =
+            [.. new[] { ApiResource.Services, ApiResource.Slices, ApiResource.Node(store.NodeName) }.Select(r => new StoreTarget(store, r))];
+        Reflector services = Follow(targets[0].Resource, targets[0]);
+        Reflector slices = Follow(targets[1].Resource, targets[1]);
+        Reflector nodes = Follow(targets[2].Resource, targets[2]);
         Reflector ranges = Follow(ApiResource.ServiceCidrs, new ServiceCidrTarget(store));
         lock (_lock)
         {
             _reflectors = [services, slices, nodes, ranges];
         }
 
-        await Task.WhenAll([.. _reflectors.Select(r => r.RunAsync(cancellation)), CompleteAsync()]);
+        await Task.WhenAll([.. _reflectors.Select(r => r.RunAsync(cancellation)), _events.RunAsync(store.NodeName, UidOf, cancellation), CompleteAsync()]);
+
+        Guid? UidOf(string kind, ObjectName name) => targets.FirstOrDefault(t => t.Resource.Kind == kind)?.UidOf(name);
 
         async Task CompleteAsync()
         {

@@ -8,6 +8,8 @@ namespace ClusterLb.ControlPlane.Kubernetes.Api;
 /// <summary>networking.k8s.io/v1 ServiceCIDR: all blocks together are where cluster IPs come from, also those that are being deleted.</summary>
 internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTarget
 {
+    private const string Origin = "API server";
+
     private readonly Dictionary<string, (ImmutableArray<IpPrefix> Blocks, int List)> _known = new(StringComparer.Ordinal);
     private int _list;
     private bool _isComplete;
@@ -41,7 +43,7 @@ internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTar
             }
         }
 
-        store.SetProblems("", ApiResource.ServiceCidrs.Kind, new ObjectName("", name), problems);
+        store.SetProblems(Origin, ApiResource.ServiceCidrs.Kind, new ObjectName("", name), problems);
         _known[name] = (blocks.DrainToImmutable(), _list);
         Tell();
     }
@@ -76,7 +78,7 @@ internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTar
     private void Remove(string name)
     {
         _known.Remove(name);
-        store.SetProblems("", ApiResource.ServiceCidrs.Kind, new ObjectName("", name), []);
+        store.SetProblems(Origin, ApiResource.ServiceCidrs.Kind, new ObjectName("", name), []);
     }
 
     private void Tell()
@@ -89,5 +91,5 @@ internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTar
     }
 
     private static ObjectProblem Problem(string name, string reason) =>
-        new("", ApiResource.ServiceCidrs.Kind, new ObjectName("", name), "spec.cidrs", reason);
+        new(Origin, ApiResource.ServiceCidrs.Kind, new ObjectName("", name), "spec.cidrs", reason);
 }

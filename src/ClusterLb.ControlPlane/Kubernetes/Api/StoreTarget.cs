@@ -6,13 +6,16 @@ namespace ClusterLb.ControlPlane.Kubernetes.Api;
 /// <summary>Puts objects of one kind into the store, and remembers which there are.</summary>
 internal sealed class StoreTarget(ClusterStateStore store, ApiResource resource) : IReflectorTarget
 {
-    private const string Origin = ""; // problems are of objects, whichever server told of them
+    private const string Origin = "API server"; // whichever it was: problems must not outlive a change of servers
 
     private readonly ObjectReader _reader = new();
     private readonly List<ObjectProblem> _nameless = [];
     private readonly Lock _lock = new(); // UidOf asks from elsewhere
     private readonly Dictionary<ObjectName, (Guid Uid, int List)> _known = [];
     private int _list;
+
+    /// <summary>What it holds objects of.</summary>
+    public ApiResource Resource => resource;
 
     /// <inheritdoc/>
     public int Count
