@@ -13,48 +13,42 @@ public sealed class ConntrackConcurrencyTests
     [Fact]
     public void Workers_that_begin_the_same_flow_at_once_make_exactly_one()
     {
-        const int Rounds = 20_000;
+        const int Rounds = 5_000;
         using FlowTables flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 32_768, Ipv6 = 64 });
-        var backends = new uint[Threads][];
-        Run(worker =>
+        var backends = new uint[Threads, Rounds];
+        RunRounds(Rounds, (worker, round) =>
         {
-            backends[worker] = new uint[Rounds];
-            for (uint round = 0; round < Rounds; round++)
+            // Each worker chooses another backend; all must end up with the same.
+            FlowTuple tuple = FlowTuples.Original(round);
+            if (flows.TryCreate(FlowTuples.New(tuple, (uint)worker + 1), Now, out FlowHit hit) == CreateResult.Exists)
             {
-                // Each worker chooses another backend; all must end up with the same.
-                FlowTuple tuple = FlowTuples.Original(round);
-                if (flows.TryCreate(FlowTuples.New(tuple, (uint)worker + 1), Now, out FlowHit hit) == CreateResult.Exists)
-                {
-                    Assert.True(flows.TryLookup(tuple, Now, out hit), $"round {round}: exists, but is not found");
-                }
-
-                backends[worker][round] = hit.BackendId;
+                Assert.True(flows.TryLookup(tuple, Now, out hit), $"round {round}: exists, but is not found");
             }
+
+            backends[worker, round] = hit.BackendId;
         });
 
         Assert.Equal(Rounds, flows.Count);
         for (int round = 0; round < Rounds; round++)
         {
-            Assert.True(backends.All(b => b[round] == backends[0][round]), $"round {round} has two backends");
+            Assert.True(
+                Enumerable.Range(0, Threads).All(worker => backends[worker, round] == backends[0, round]), $"round {round} has two backends");
         }
     }
 
     [Fact]
     public void Flows_that_clash_in_their_reply_tuple_never_both_exist()
     {
-        const int Rounds = 20_000;
+        const int Rounds = 5_000;
         using FlowTables flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 32_768, Ipv6 = 64 });
         var won = new int[Rounds];
-        Run(worker =>
+        RunRounds(Rounds, (worker, round) =>
         {
-            for (uint round = 0; round < Rounds; round++)
+            NewFlow flow = FlowTuples.New(FlowTuples.Original(round));
+            flow = flow with { Original = flow.Original with { DestinationPort = (ushort)(80 + worker) } };
+            if (flows.TryCreate(flow, Now, out _) == CreateResult.Created)
             {
-                NewFlow flow = FlowTuples.New(FlowTuples.Original(round));
-                flow = flow with { Original = flow.Original with { DestinationPort = (ushort)(80 + worker) } };
-                if (flows.TryCreate(flow, Now, out _) == CreateResult.Created)
-                {
-                    Interlocked.Increment(ref won[round]);
-                }
+                Interlocked.Increment(ref won[round]);
             }
         });
 
@@ -103,6 +97,27 @@ public sealed class ConntrackConcurrencyTests
         Assert.Equal(flows.Count, flows.List(Now).Count);
         flows.Flush(FlowFilter.All, Now);
         Assert.Equal(0, flows.Count);
+    }
+
+    /// <summary>All workers begin each round together, so that in each of them they want the same flow at once.</summary>
+    private static void RunRounds(uint rounds, Action<int, uint> body)
+    {
+        using var together = new Barrier(Threads);
+        Run(worker =>
+        {
+            try
+            {
+                for (uint round = 0; round < rounds; round++)
+                {
+                    together.SignalAndWait();
+                    body(worker, round);
+                }
+            }
+            finally
+            {
+                together.RemoveParticipant(); // the others must not wait for one that failed
+            }
+        });
     }
 
     private static void Run(Action<int> body)
