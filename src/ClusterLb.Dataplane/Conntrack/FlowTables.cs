@@ -90,6 +90,8 @@ public sealed partial class FlowTables : IDisposable
             MapFile.FromDescriptor(files[Affinity4Name], AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, 1), writable: true),
             MapFile.FromDescriptor(files[Affinity6Name], AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, 1), writable: true));
         tables.Adopt();
+        tables._ipv4.File.ForgetPages();
+        tables._ipv6.File.ForgetPages();
         return tables;
     }
 

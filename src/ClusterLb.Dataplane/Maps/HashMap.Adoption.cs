@@ -25,6 +25,7 @@ internal sealed partial class HashMap<TKey, TValue>
         MapFile file = MapFile.OpenForWriting(directory, spec, Upgrade, out MapFileReport opened, node);
         var map = new HashMap<TKey, TValue>(file, isOutside: true);
         int dropped = map.Adopt(epochs);
+        file.ForgetPages();
         report = opened with { Entries = map.Count, Dropped = dropped + lost };
         return map;
 
@@ -72,8 +73,14 @@ internal sealed partial class HashMap<TKey, TValue>
     private int Adopt(Epochs epochs)
     {
         int dropped = DropSenseless(out bool[] used);
-        _pool = new PlacePool(_placeCount, epochs);
-        for (uint place = _placeCount - 1; place >= 1; place--)
+        uint fresh = _placeCount;
+        while (fresh > 1 && !used[fresh - 1] && Generation(fresh - 1) == 0)
+        {
+            fresh--;
+        }
+
+        _pool = new PlacePool(fresh, _placeCount, epochs);
+        for (uint place = fresh - 1; place >= 1; place--)
         {
             // The lowest place comes out of the pool first, so that what is written together lies together.
             if (used[place])

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace ClusterLb.Dataplane.Maps;
 
@@ -25,7 +26,7 @@ internal sealed partial class HashMap<TKey, TValue>
     {
         for (nint bucket = 0; bucket <= (nint)_bucketMask * MapFileSpec.BucketSize; bucket += MapFileSpec.BucketSize)
         {
-            for (int lane = 0; lane < WordsPerBucket; lane++)
+            for (int lane = IsEmpty(bucket) ? WordsPerBucket : 0; lane < WordsPerBucket; lane++)
             {
                 if (TryCopyWord(bucket, lane, out TKey key, out TValue value))
                 {
@@ -33,6 +34,14 @@ internal sealed partial class HashMap<TKey, TValue>
                 }
             }
         }
+    }
+
+    /// <summary>Most buckets of a large map are: an enumeration looks at their line once.</summary>
+    private bool IsEmpty(nint bucket)
+    {
+        ref byte line = ref MapFileInterop.Reference(_index + bucket);
+        return (Unsafe.ReadUnaligned<Vector256<ulong>>(ref line) | Unsafe.ReadUnaligned<Vector256<ulong>>(ref Unsafe.Add(ref line, 32)))
+            == Vector256<ulong>.Zero;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

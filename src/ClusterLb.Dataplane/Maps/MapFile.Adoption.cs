@@ -43,7 +43,7 @@ public sealed partial class MapFile
             // got the name. Nobody has the new one, so this one lives.
             Volatile.Write(ref old.Header.State, MapHeader.Live);
             report = new MapFileReport(spec.Name, MapFileOutcome.Adopted, "");
-            MapFileInterop.Warm(old._address, old.Spec.Length);
+            MapFileInterop.PreferHugePages(old._address, old.Spec.Length);
             return old;
         }
 
@@ -144,7 +144,9 @@ public sealed partial class MapFile
                 }
 
                 File.Move(draft, path, overwrite: true);
-                MapFileInterop.Warm(file._address, spec.Length);
+                MapFileInterop.PreferHugePages(file._address, spec.Length);
+                MapFileInterop.ClearPages(file._address, spec.Length);
+                file.ForgetPages();
                 return file;
             }
         }

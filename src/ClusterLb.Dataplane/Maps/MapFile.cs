@@ -73,9 +73,13 @@ public sealed partial class MapFile : IDisposable
     public static MapFile FromDescriptor(SafeFileHandle handle, MapFileSpec expected, bool writable)
     {
         MapFile file = Open(handle, $"<descriptor of {expected.Name}>", expected, writable);
-        MapFileInterop.Warm(file._address, file.Spec.Length);
+        MapFileInterop.PreferHugePages(file._address, file.Spec.Length);
         return file;
     }
+
+    /// <summary>To be called after the whole file was looked through: from here on only what is touched again counts as this process's
+    /// resident memory. Changes no byte.</summary>
+    public void ForgetPages() => MapFileInterop.ForgetPages(_address, Spec.Length);
 
     /// <summary>What a file holds that is read by pread and never mapped: its writer is not trusted not to truncate it.</summary>
     /// <param name="handle">Open for reading.</param>

@@ -9,15 +9,22 @@ internal sealed class PlacePool
     private static readonly TimeSpan MostPatience = TimeSpan.FromMilliseconds(20);
 
     private readonly Epochs _epochs;
-    private readonly uint[] _free;
+    private readonly uint _places;
+    private readonly Stack<uint> _free = new();
     private readonly Queue<(uint Place, ulong Epoch)> _retired = new(); // oldest first
-    private int _freeCount;
+    private uint _fresh;
     private ulong _stuckAt;
 
-    public PlacePool(uint places, Epochs epochs)
+    /// <summary>A pool of the places that were never used.</summary>
+    /// <param name="fresh">From this place on none was ever used: they need no list, and are taken in order, and only when
+    /// no other is free. So a map touches the memory of the most entries that it ever had, not of all that would fit.</param>
+    /// <param name="places">There are, place 0 included.</param>
+    /// <param name="epochs">Who may hold a place.</param>
+    public PlacePool(uint fresh, uint places, Epochs epochs)
     {
         _epochs = epochs;
-        _free = new uint[places];
+        _fresh = fresh;
+        _places = places;
     }
 
     /// <summary>Places that wait.</summary>
@@ -26,17 +33,23 @@ internal sealed class PlacePool
     /// <summary>A place that nobody can see; 0 if there is none.</summary>
     public uint Take()
     {
-        if (_freeCount == 0)
+        if (_free.TryPop(out uint place))
         {
-            Reclaim();
-            WaitForWorkers();
+            return place;
         }
 
-        return _freeCount == 0 ? 0 : _free[--_freeCount];
+        if (_fresh < _places)
+        {
+            return _fresh++;
+        }
+
+        Reclaim();
+        WaitForWorkers();
+        return _free.TryPop(out place) ? place : 0;
     }
 
     /// <summary>Puts back a place that no reader has ever seen.</summary>
-    public void Free(uint place) => _free[_freeCount++] = place;
+    public void Free(uint place) => _free.Push(place);
 
     /// <summary>Puts back a place that no word names any more, but that a worker may hold.</summary>
     public void Retire(uint place)
@@ -69,18 +82,18 @@ internal sealed class PlacePool
     private void WaitForWorkers()
     {
         // Who waited in vain once does not wait again before a worker has moved: a full resync has thousands of updates.
-        if (_freeCount > 0 || _retired.Count == 0 || _retired.Peek().Epoch == _stuckAt)
+        if (_free.Count > 0 || _retired.Count == 0 || _retired.Peek().Epoch == _stuckAt)
         {
             return;
         }
 
         long start = TimeProvider.System.GetTimestamp();
-        while (_freeCount == 0 && TimeProvider.System.GetElapsedTime(start) < MostPatience)
+        while (_free.Count == 0 && TimeProvider.System.GetElapsedTime(start) < MostPatience)
         {
             Thread.Sleep(1);
             Reclaim();
         }
 
-        _stuckAt = _freeCount == 0 ? _retired.Peek().Epoch : 0;
+        _stuckAt = _free.Count == 0 ? _retired.Peek().Epoch : 0;
     }
 }

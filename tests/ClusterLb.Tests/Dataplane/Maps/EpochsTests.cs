@@ -16,7 +16,7 @@ public sealed class EpochsTests : IDisposable
     {
         _epochs = MapStage.OpenEpochs(_stage.Directory);
         (_workers, _epochOfWorkers) = MapStage.OpenWorkers(_stage.Directory);
-        _pool = new PlacePool(4, _epochs);
+        _pool = new PlacePool(fresh: 4, places: 4, _epochs);
         _pool.Free(1);
     }
 
