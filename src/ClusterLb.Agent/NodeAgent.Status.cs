@@ -43,6 +43,12 @@ public sealed partial class NodeAgent : IAdminTarget
         };
     }
 
+    SyncTraceReport IAdminTarget.SyncTrace()
+    {
+        IReadOnlyList<TracedChange> changes = _firstPackets.ReadTrace();
+        return new SyncTraceReport { Stages = StageLatency.Of(changes), Changes = changes };
+    }
+
     Task<long> IAdminTarget.FlushAsync(FlushRequest which, CancellationToken cancellation) => _dataplane.FlushAsync(which.ToFilter(), cancellation);
 
     async Task<AdminAnswer> IAdminTarget.StopDataplaneAsync(CancellationToken cancellation)

@@ -37,6 +37,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private readonly Stack<Func<ValueTask>> _undo = new();
     private readonly List<Task> _loops = [];
     private Exception? _failure;
+    private long _resyncsSeen; // of the reconcile loop's thread
 
     // Outlives all other parts: what they leave behind is removed under it.
     private StateLease? _lease;
@@ -47,6 +48,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private DataplaneSupervisor _dataplane = null!;
     private ClusterStateStore _store = null!;
     private ReconcileLoop _reconciling = null!;
+    private FirstPackets _firstPackets = null!;
     private SteeringLoop _steeringLoop = null!;
     private AgentMetrics _metrics = null!;
     private ObjectSource _source = null!;
@@ -199,7 +201,12 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _store = new ClusterStateStore(_options.NodeName);
         _store.ProblemFound += OnProblem;
         var periods = new ReconcileOptions { MinSyncPeriod = _options.MinSyncPeriod, SyncPeriod = _options.SyncPeriod };
-        _reconciling = new ReconcileLoop(_store, _maps, periods);
+        var trace = new SyncTrace(_maps.Awaited);
+        trace.Written += _metrics.RecordWritten;
+        trace.FirstPacketSeen += _metrics.RecordFirstPacket;
+        _firstPackets = new FirstPackets(trace, _maps.OpenArrivalsDescriptor(readOnly: true));
+        Undo(() => _firstPackets.Dispose());
+        _reconciling = new ReconcileLoop(_store, _maps, periods, trace: trace);
         Undo(() => _reconciling.Dispose());
         _steeringLoop = new SteeringLoop(_options, _store, _steering, _metrics, _loggers.CreateLogger<NodeSteering>());
         Undo(() => _steeringLoop.Dispose());
@@ -221,6 +228,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         });
         Run("source", token => _source.RunAsync(_store, token));
         Run("maps", _reconciling.RunAsync);
+        Run("first packets", _firstPackets.RunAsync);
         Run("steering", _steeringLoop.RunAsync);
     }
 
@@ -263,6 +271,12 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private void OnSynced(ReconcileStatus status)
     {
         _maps.Reclaim();
+        if (status.Resyncs != _resyncsSeen)
+        {
+            _resyncsSeen = status.Resyncs;
+            Trim(isFirst: status.Resyncs == 1);
+        }
+
         _metrics.RecordSync(status.LastDuration);
         _steeringLoop.OnSynced(status);
         if (status.LastError is { } error)
@@ -278,6 +292,16 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         else
         {
             _log.LogDebug("SyncProxyRules complete {Elapsed} {Services} {Backends}", status.LastDuration, status.Services, status.Backends);
+        }
+    }
+
+    /// <summary>Gives back what only a look at everything needed: page tables of the maps, and once the garbage of the first list.</summary>
+    private void Trim(bool isFirst)
+    {
+        _maps.ForgetPages();
+        if (isFirst)
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         }
     }
 

@@ -17,13 +17,13 @@ public sealed class PipelineFixture : IDisposable
     private uint _lastId;
     private ulong _lastRevision;
 
-    public PipelineFixture(LbMaps? maps = null, FlowTables? flows = null, RandomSource? random = null)
+    public PipelineFixture(LbMaps? maps = null, FlowTables? flows = null, RandomSource? random = null, BackendArrivals? arrivals = null)
     {
         Maps = maps ?? new DictionaryLbMaps();
         Flows = flows ?? FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 1024, Ipv6 = 1024, Workers = 1 });
         Random = random ?? new ScriptedRandomSource();
         Counters = PipelineCounters.CreateInMemory();
-        _pipeline = new PacketPipeline(Maps, Flows, Counters, Random);
+        _pipeline = new PacketPipeline(Maps, Flows, Counters, Random, arrivals);
 
         Node = NodeEntry.Default with
         {

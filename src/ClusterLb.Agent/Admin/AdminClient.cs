@@ -28,6 +28,11 @@ public sealed class AdminClient : IDisposable
     public Task<AgentStatus> StatusAsync(CancellationToken cancellation = default) =>
         SendAsync(HttpMethod.Get, "status", null, AdminJson.Default.AgentStatus, cancellation);
 
+    /// <summary>GET /sync/trace: where the time of the last changes went.</summary>
+    /// <exception cref="AdminException">No agent answers, or not as it should.</exception>
+    public Task<SyncTraceReport> SyncTraceAsync(CancellationToken cancellation = default) =>
+        SendAsync(HttpMethod.Get, "sync/trace", null, AdminJson.Default.SyncTraceReport, cancellation);
+
     /// <summary>POST /conntrack/flush: forgets flows.</summary>
     /// <returns>How many were forgotten.</returns>
     /// <exception cref="AdminException">It was not done.</exception>

@@ -66,6 +66,12 @@ internal sealed class AdminServer : IAsyncDisposable
             return;
         }
 
+        if (request == "GET /sync/trace")
+        {
+            await WriteAsync(context, StatusCodes.Status200OK, _target.SyncTrace(), AdminJson.Default.SyncTraceReport);
+            return;
+        }
+
         AdminAnswer? answer;
         try
         {

@@ -8,6 +8,9 @@ internal interface IAdminTarget
     /// <summary>GET /status.</summary>
     Task<AgentStatus> StatusAsync(CancellationToken cancellation);
 
+    /// <summary>GET /sync/trace.</summary>
+    SyncTraceReport SyncTrace();
+
     /// <summary>POST /conntrack/flush.</summary>
     /// <returns>How many flows were forgotten.</returns>
     Task<long> FlushAsync(FlushRequest which, CancellationToken cancellation);

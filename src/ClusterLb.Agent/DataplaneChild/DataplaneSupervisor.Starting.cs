@@ -230,7 +230,12 @@ public sealed partial class DataplaneSupervisor
         {
             Add("maps/", _maps.OpenDescriptors(readOnly: true));
             Add("flows/", tables.OpenDescriptors());
-            Add("flows/", [(WorkerSlots.FileName, _maps.OpenWorkersDescriptor()), (TraceRing.FileName, trace.OpenDescriptor())]);
+            Add("flows/",
+            [
+                (WorkerSlots.FileName, _maps.OpenWorkersDescriptor()),
+                (BackendArrivals.FileName, _maps.OpenArrivalsDescriptor(readOnly: false)),
+                (TraceRing.FileName, trace.OpenDescriptor()),
+            ]);
             queuesFrom = handles.Count;
             Add("queue/", [.. _queues.Select((queue, i) => ($"{i}", queue))]);
         }

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.Explain;
 using ClusterLb.Agent.Explain.Vectors;
 
@@ -17,6 +18,7 @@ namespace ClusterLb.Cli.Output;
 [JsonSerializable(typeof(ReverseNatMapView[]))]
 [JsonSerializable(typeof(ServiceMapView[]))]
 [JsonSerializable(typeof(StatusView))]
+[JsonSerializable(typeof(SyncTraceReport))]
 [JsonSerializable(typeof(VectorReport))]
 [JsonSerializable(typeof(VersionView))]
 internal sealed partial class OutputJson : JsonSerializerContext

@@ -6,13 +6,17 @@ namespace ClusterLb.ControlPlane.Model;
 
 /// <summary>What is known of the cluster. Sources put objects in, <see cref="Reconciler.ReconcileLoop"/> takes out which services changed.</summary>
 /// <remarks>Thread-safe. Putting an object that equals the one that is there is no change and wakes nobody.</remarks>
-public sealed class ClusterStateStore(string nodeName)
+public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null)
 {
+    private const int MostObserved = 4096; // between two syncs; what comes beyond is written all the same, only not traced
+
+    private readonly TimeProvider _time = time ?? TimeProvider.System;
     private readonly Lock _lock = new();
     private readonly Dictionary<ObjectName, ServiceState> _services = [];
     private readonly Dictionary<ObjectName, ObjectName> _serviceOfSlice = [];
     private readonly Dictionary<(string Origin, string Kind, ObjectName Name), ImmutableArray<ObjectProblem>> _problems = [];
     private HashSet<ObjectName> _changed = [];
+    private List<ObservedChange> _observed = [];
     private LocalNode? _node;
     private NetworkInputs? _network;
     private long _networkVersion;
@@ -102,13 +106,16 @@ public sealed class ClusterStateStore(string nodeName)
 
             state = state with { Service = service };
             _changed.Add(service.Name);
+            Observe(new ObservedChange(service.Name, service.Name, ObservedChange.Service, "", service.Times));
         }
 
         Changed?.Invoke();
     }
 
     /// <summary>Forgets a service: it was deleted, or is not proxied any more.</summary>
-    public void RemoveService(ObjectName name)
+    /// <param name="name">Its name.</param>
+    /// <param name="times">When that happened, as far as known.</param>
+    public void RemoveService(ObjectName name, ChangeTimes times = default)
     {
         lock (_lock)
         {
@@ -118,6 +125,7 @@ public sealed class ClusterStateStore(string nodeName)
             }
 
             Keep(state with { Service = null });
+            Observe(new ObservedChange(name, name, ObservedChange.Service, "", times));
         }
 
         Changed?.Invoke();
@@ -144,13 +152,16 @@ public sealed class ClusterStateStore(string nodeName)
             state = state with { Slices = at >= 0 ? slices.SetItem(at, slice) : slices.Insert(~at, slice) };
             _serviceOfSlice[slice.Name] = slice.Service;
             _changed.Add(slice.Service);
+            Observe(new ObservedChange(slice.Service, slice.Name, ObservedChange.Slice, slice.IsIpv4 ? "IPv4" : "IPv6", slice.Times));
         }
 
         Changed?.Invoke();
     }
 
     /// <summary>Forgets a slice.</summary>
-    public void RemoveSlice(ObjectName name)
+    /// <param name="name">Its name.</param>
+    /// <param name="times">When that happened, as far as known.</param>
+    public void RemoveSlice(ObjectName name, ChangeTimes times = default)
     {
         lock (_lock)
         {
@@ -159,7 +170,8 @@ public sealed class ClusterStateStore(string nodeName)
                 return;
             }
 
-            Detach(name, service);
+            string family = Detach(name, service).IsIpv4 ? "IPv4" : "IPv6";
+            Observe(new ObservedChange(service, name, ObservedChange.Slice, family, times));
         }
 
         Changed?.Invoke();
@@ -281,8 +293,10 @@ public sealed class ClusterStateStore(string nodeName)
     {
         lock (_lock)
         {
-            var changes = new StateChanges(_sourceComplete, _sourceComplete ? _changed : [], _networkChanged, _node, _network, _networkVersion);
+            var changes = new StateChanges(
+                _sourceComplete, _sourceComplete ? _changed : [], _observed, _networkChanged, _node, _network, _networkVersion);
             _changed = _sourceComplete ? [] : _changed;
+            _observed = [];
             _networkChanged = false;
             return changes;
         }
@@ -320,10 +334,23 @@ public sealed class ClusterStateStore(string nodeName)
         return ref state;
     }
 
-    private void Detach(ObjectName slice, ObjectName service)
+    private BackendSlice Detach(ObjectName slice, ObjectName service)
     {
         ServiceState state = _services[service];
-        Keep(state with { Slices = state.Slices.RemoveAt(IndexOf(state.Slices, slice)) });
+        int at = IndexOf(state.Slices, slice);
+        Keep(state with { Slices = state.Slices.RemoveAt(at) });
+        return state.Slices[at];
+    }
+
+    /// <summary>The first list is no change: it is what there was before anybody looked.</summary>
+    private void Observe(ObservedChange change)
+    {
+        if (_sourceComplete && _observed.Count < MostObserved)
+        {
+            long now = _time.GetTimestamp();
+            long received = change.Times.Received == 0 ? now : change.Times.Received;
+            _observed.Add(change with { Times = change.Times with { Received = received }, Queued = now });
+        }
     }
 
     private void Keep(ServiceState state)

@@ -108,6 +108,7 @@ public sealed partial class MapReconciler
             uint slot = inHole ? holes[filled++] : count + 1;
             if (TryWriteSlot(key, scope, slot, backend, head))
             {
+                _newlyEligible.Add(new ServingKey(head.ServicePortId, backend));
                 count = Math.Max(count, slot);
             }
             else if (inHole)

@@ -20,6 +20,7 @@ public sealed partial class MapReconciler
     private readonly Dictionary<ObjectName, ServiceLedger> _ledgers = [];
     private readonly HashSet<ObjectName> _displaced = [];
     private readonly HashSet<ObjectName> _incomplete = [];
+    private readonly List<ServingKey> _newlyEligible = [];
     private ulong _revision;
 
     /// <summary>Takes over what the maps hold: ids stay, nothing is written.</summary>
@@ -54,11 +55,15 @@ public sealed partial class MapReconciler
     /// <summary>Services that could not be written completely.</summary>
     public int IncompleteCount => _incomplete.Count;
 
+    /// <summary>Service ports and backends that the last <see cref="Sync(ServiceImage)"/> put into a slot where they were not before.</summary>
+    internal IReadOnlyList<ServingKey> NewlyEligible => _newlyEligible;
+
     /// <summary>Makes the maps say what the image says. Writes only what differs.</summary>
     /// <returns>Frontends that belong to an older service, one line each.</returns>
     public IReadOnlyList<string> Sync(ServiceImage image)
     {
         _unconfirmed.Remove(image.Service);
+        _newlyEligible.Clear();
         ServiceLedger before = _ledgers.GetValueOrDefault(image.Service, ServiceLedger.Empty);
         FrontendKey[] frontendsBefore = [.. before.Ports.SelectMany(p => p.Frontends)];
         long refused = _writer.Refused;

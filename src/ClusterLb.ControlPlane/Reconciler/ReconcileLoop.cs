@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane.Maps;
@@ -22,15 +23,25 @@ public sealed class ReconcileLoop : IDisposable
     private volatile ReconcileStatus _status = new();
     private readonly ServiceTally _tally = new();
     private NodeView _node;
+    private bool _isPending; // as _pendingSince, to be read without the lock
+    private DateTimeOffset? _writingSince; // of the changes that are being written
+    private readonly HashSet<ObjectName> _taken = []; // services that changed and are not written yet
+    private readonly Dictionary<ObjectName, List<ObservedChange>> _observed = []; // what made them so
+    private readonly SyncTrace? _trace;
+    private bool _isSourceComplete;
     private long _networkVersion; // that was written to the maps
+    private long _resyncs;
+    private long _resyncWrites;
     private bool _resyncDue = true;
     private int _resyncRequested;
     private long _lastResync;
     private TimeSpan _resyncDuration;
 
     /// <summary>Adopts what the maps hold; nothing is written before the first sync.</summary>
-    public ReconcileLoop(ClusterStateStore store, LbMaps maps, ReconcileOptions? options = null, TimeProvider? time = null)
+    public ReconcileLoop(
+        ClusterStateStore store, LbMaps maps, ReconcileOptions? options = null, TimeProvider? time = null, SyncTrace? trace = null)
     {
+        _trace = trace;
         _store = store;
         _node = new NodeView(store.NodeName);
         _time = time ?? TimeProvider.System;
@@ -107,6 +118,7 @@ public sealed class ReconcileLoop : IDisposable
         lock (_pendingLock)
         {
             _pendingSince ??= _time.GetUtcNow();
+            Volatile.Write(ref _isPending, true);
         }
 
         Wake();
@@ -168,7 +180,6 @@ public sealed class ReconcileLoop : IDisposable
     {
         long start = _time.GetTimestamp();
         _resyncDue |= Interlocked.Exchange(ref _resyncRequested, 0) == 1;
-        DateTimeOffset? pending = TakePending();
         bool isSynced;
         try
         {
@@ -176,10 +187,11 @@ public sealed class ReconcileLoop : IDisposable
         }
         catch
         {
-            KeepPending(pending);
+            KeepPending();
             throw;
         }
 
+        _writingSince = null;
         _status = new ReconcileStatus
         {
             IsSynced = isSynced,
@@ -190,6 +202,8 @@ public sealed class ReconcileLoop : IDisposable
             Backends = _reconciler.BackendCount,
             Writes = _reconciler.Writes,
             Syncs = _status.Syncs + 1,
+            Resyncs = _resyncs,
+            ResyncWrites = _resyncWrites,
             FullMaps = _reconciler.IncompleteCount > 0 ? [.. _reconciler.FullMaps.Order(StringComparer.Ordinal)] : [],
             IncompleteServices = _reconciler.IncompleteCount,
             HealthChecks = _tally.HealthChecks,
@@ -202,7 +216,32 @@ public sealed class ReconcileLoop : IDisposable
     /// <returns>True if the maps hold a complete list.</returns>
     private bool WriteChanges()
     {
-        long start = _time.GetTimestamp();
+        bool isResync = _resyncDue;
+        TakeChanges();
+        if (!_isSourceComplete)
+        {
+            return false; // half a list would take backends away from services that were adopted
+        }
+
+        _resyncDue = true; // in case of an exception: only a full comparison finds what was left undone
+        if (isResync)
+        {
+            Resync();
+        }
+        else
+        {
+            WriteTaken();
+        }
+
+        _resyncDue = false;
+        return true;
+    }
+
+    /// <summary>Takes what changed into <see cref="_taken"/>, and writes the network at once.</summary>
+    private void TakeChanges()
+    {
+        DateTimeOffset? pending = TakePending();
+        _writingSince ??= pending;
         StateChanges changes = _store.TakeChanges();
         NodeView before = _node;
         _node = before with { Zone = changes.Node?.Zone ?? "" };
@@ -214,48 +253,83 @@ public sealed class ReconcileLoop : IDisposable
             _node = _node with { PrimaryIpv4 = image.Node.PrimaryIpv4, PrimaryIpv6 = image.Node.PrimaryIpv6 };
         }
 
-        if (!changes.IsSourceComplete)
+        _taken.UnionWith(changes.Services); // some may be left of a sync that failed
+        foreach (ObservedChange change in changes.Observed)
         {
-            return false; // half a list would take backends away from services that were adopted
+            ref List<ObservedChange>? observed = ref CollectionsMarshal.GetValueRefOrAddDefault(_observed, change.ServiceName, out _);
+            (observed ??= []).Add(change);
         }
 
-        bool isResync = _resyncDue;
-        _resyncDue = true; // in case of an exception: the changes are taken, only a full comparison finds them again
-        HashSet<ObjectName> services = changes.Services;
         if ((before.PrimaryIpv4, before.PrimaryIpv6) != (_node.PrimaryIpv4, _node.PrimaryIpv6))
         {
-            services.UnionWith(_store.ServicesWithSourceRanges()); // R26: nothing else of a service depends on the node's addresses
+            _taken.UnionWith(_store.ServicesWithSourceRanges()); // R26: nothing else of a service depends on the node's addresses
         }
 
-        if (isResync)
+        _isSourceComplete = changes.IsSourceComplete;
+    }
+
+    private void WriteTaken()
+    {
+        foreach (ObjectName service in _taken)
         {
-            _reconciler.ForgetRefusals();
-            services.UnionWith(_store.ServiceNames());
-            services.UnionWith(_reconciler.ServiceNames);
+            long before = _reconciler.Writes;
+            SyncService(service);
+            if (_observed.Remove(service, out List<ObservedChange>? observed))
+            {
+                _trace?.AddWritten(observed, _reconciler.Writes - before, _reconciler.NewlyEligible);
+            }
         }
 
-        IReadOnlyCollection<ObjectName> batch = services;
-        do
+        _taken.Clear();
+        _observed.Clear();
+        SyncDisplaced();
+    }
+
+    /// <summary>Compares every service with the maps. What changes meanwhile does not wait until all are through.</summary>
+    private void Resync()
+    {
+        long start = _time.GetTimestamp();
+        _reconciler.ForgetRefusals();
+        HashSet<ObjectName> compared = [.. _taken];
+        WriteTaken();
+        long before = _reconciler.Writes;
+        long others = 0; // writes that changes caused, not the comparison
+        foreach (ObjectName service in _store.ServiceNames().Concat(_reconciler.ServiceNames.ToArray()))
         {
-            foreach (ObjectName service in batch)
+            if (!compared.Add(service))
+            {
+                continue;
+            }
+
+            SyncService(service);
+            if (Volatile.Read(ref _isPending))
+            {
+                others -= _reconciler.Writes;
+                TakeChanges();
+                WriteTaken();
+                others += _reconciler.Writes;
+            }
+        }
+
+        SyncDisplaced();
+        _reconciler.RemoveUnconfirmed();
+        _reconciler.MarkSynced();
+        _resyncWrites = _reconciler.Writes - before - others;
+        _resyncs++;
+        _lastResync = _time.GetTimestamp();
+        _resyncDuration = _time.GetElapsedTime(start, _lastResync);
+    }
+
+    /// <summary>Services whose frontends changed hands by what was written.</summary>
+    private void SyncDisplaced()
+    {
+        for (IReadOnlyCollection<ObjectName> displaced = _reconciler.TakeDisplaced(); displaced.Count > 0; displaced = _reconciler.TakeDisplaced())
+        {
+            foreach (ObjectName service in displaced)
             {
                 SyncService(service);
             }
-
-            batch = _reconciler.TakeDisplaced();
         }
-        while (batch.Count > 0);
-
-        if (isResync)
-        {
-            _reconciler.RemoveUnconfirmed();
-            _reconciler.MarkSynced();
-            _lastResync = _time.GetTimestamp();
-            _resyncDuration = _time.GetElapsedTime(start, _lastResync);
-        }
-
-        _resyncDue = false;
-        return true;
     }
 
     private void SyncService(ObjectName name)
@@ -272,16 +346,18 @@ public sealed class ReconcileLoop : IDisposable
         {
             DateTimeOffset? pending = _pendingSince;
             _pendingSince = null;
+            Volatile.Write(ref _isPending, false);
             return pending;
         }
     }
 
     /// <summary>Puts back what was not written; changes that came meanwhile are newer.</summary>
-    private void KeepPending(DateTimeOffset? pending)
+    private void KeepPending()
     {
         lock (_pendingLock)
         {
-            _pendingSince = pending ?? _pendingSince;
+            _pendingSince = _writingSince ?? _pendingSince;
+            _writingSince = null;
         }
     }
 }

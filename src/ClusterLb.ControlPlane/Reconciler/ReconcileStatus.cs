@@ -34,6 +34,12 @@ public sealed record ReconcileStatus
     /// <summary>Syncs since the start.</summary>
     public long Syncs { get; init; }
 
+    /// <summary>Syncs since the start that compared every service with the maps.</summary>
+    public long Resyncs { get; init; }
+
+    /// <summary>Entries that the last of them had to write: 0 unless somebody else wrote to the maps, or a sync before had failed.</summary>
+    public long ResyncWrites { get; init; }
+
     /// <summary>Maps that had no room at the last try.</summary>
     public ImmutableArray<string> FullMaps { get; init; } = [];
 

@@ -22,6 +22,7 @@ internal sealed class DataplaneWorkers : IDisposable
     private readonly SharedLbMaps _maps;
     private readonly FlowTables _flows;
     private readonly WorkerSlots _slots;
+    private readonly BackendArrivals _arrivals;
     private readonly TraceRing _trace;
     private readonly LinuxTunDevice _device;
     private readonly TunWorker[] _workers;
@@ -38,6 +39,7 @@ internal sealed class DataplaneWorkers : IDisposable
         _slots = new WorkerSlots(flowFiles[WorkerSlots.FileName], _maps);
         _slots.TakeOver(); // the agent starts us only with the lease in our hand: no other dataplane lives
         _flows = FlowTables.FromDescriptors(flowFiles);
+        _arrivals = BackendArrivals.FromDescriptor(flowFiles[BackendArrivals.FileName], _maps.Awaited!, time);
         _trace = TraceRing.FromDescriptor(flowFiles[TraceRing.FileName]);
         _device = new LinuxTunDevice(queues);
         _workers = [.. Enumerable.Range(0, queues.Length).Select(CreateWorker)];
@@ -115,6 +117,7 @@ internal sealed class DataplaneWorkers : IDisposable
     {
         _device.Dispose();
         _trace.Dispose();
+        _arrivals.Dispose();
         _flows.Dispose();
         _slots.Dispose();
         _maps.Dispose();
@@ -127,7 +130,8 @@ internal sealed class DataplaneWorkers : IDisposable
     private TunWorker CreateWorker(int number)
     {
         var counters = new PipelineCounters(_flows.Counters(number));
-        var pipeline = new PacketPipeline(_maps, _flows, counters, new FastRandomSource(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong)))));
+        var random = new FastRandomSource(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))));
+        var pipeline = new PacketPipeline(_maps, _flows, counters, random, _arrivals);
         return new TunWorker(number, _device, pipeline, counters, _flows, _slots, _trace, _time);
     }
 

@@ -66,6 +66,9 @@ public sealed class SharedLbMaps : LbMaps
     /// <inheritdoc/>
     public override ILbMap<uint, NodeEntry> Node => _node;
 
+    /// <summary>Backends whose first flow is awaited; null for readers outside of the dataplane.</summary>
+    public AwaitedBackends? Awaited { get; private init; }
+
     /// <summary>What opening for writing found, one report per file; empty for readers.</summary>
     public IReadOnlyList<MapFileReport> AdoptionReport { get; private init; } = [];
 
@@ -82,7 +85,7 @@ public sealed class SharedLbMaps : LbMaps
 
     /// <summary>Anonymous memory, for tests, explain and benchmarks: written and read by one thread.</summary>
     public static SharedLbMaps CreateInMemory(LbMapCapacities capacities) =>
-        new(new AnonymousMaps(Epochs.None), capacities, Epochs.None, null);
+        new(new AnonymousMaps(Epochs.None), capacities, Epochs.None, null) { Awaited = AwaitedBackends.CreateInMemory() };
 
     /// <summary>The one writer's view of DIR/maps, which is made or adopted. The caller holds agent.lock.</summary>
     /// <param name="stateDir">The state directory; it and its sub-directories are made if missing.</param>
@@ -103,8 +106,11 @@ public sealed class SharedLbMaps : LbMaps
         var reports = new List<MapFileReport>();
         MapFile workers = MapFile.OpenForWriting(flowsDirectory, WorkerSlots.Spec, null, out MapFileReport workersReport);
         MapFile epoch = MapFile.OpenForWriting(mapsDirectory, Epochs.Spec, null, out MapFileReport epochReport);
+        var awaited = new AwaitedBackends(MapFile.OpenForWriting(mapsDirectory, AwaitedBackends.Spec, null, out MapFileReport awaitedReport));
+        awaited.Clear();
         Seen(workersReport);
         Seen(epochReport);
+        Seen(awaitedReport);
 
         Epochs epochs;
         using (workers)
@@ -115,6 +121,7 @@ public sealed class SharedLbMaps : LbMaps
         return new SharedLbMaps(new WritableMaps(mapsDirectory, epochs, Seen), capacities, epochs, null, flowsDirectory)
         {
             AdoptionReport = reports,
+            Awaited = awaited,
         };
 
         void Seen(MapFileReport report)
@@ -144,11 +151,14 @@ public sealed class SharedLbMaps : LbMaps
     /// <exception cref="MapFileException">One is not what its name says.</exception>
     public static SharedLbMaps FromDescriptors(IReadOnlyDictionary<string, SafeFileHandle> files) =>
         new(new ReceivedMaps(files), LbMapCapacities.Small, Epochs.None,
-            MapFile.FromDescriptor(files[Epochs.FileName], Epochs.Spec, writable: false));
+            MapFile.FromDescriptor(files[Epochs.FileName], Epochs.Spec, writable: false))
+        {
+            Awaited = new AwaitedBackends(MapFile.FromDescriptor(files[AwaitedBackends.FileName], AwaitedBackends.Spec, writable: false)),
+        };
 
     /// <summary>Fresh descriptors of all maps and of the epoch, to hand to the dataplane; the caller disposes them.</summary>
     public IReadOnlyList<(string Name, SafeFileHandle Handle)> OpenDescriptors(bool readOnly) =>
-        Maps.SelectMany(map => map.Files).Append(_epochs.File).OfType<MapFile>()
+        Maps.SelectMany(map => map.Files).Append(_epochs.File).Append(Awaited?.File).OfType<MapFile>()
             .Select(file => (file.Spec.Name, file.OpenDescriptor(readOnly)))
             .ToList();
 
@@ -157,6 +167,13 @@ public sealed class SharedLbMaps : LbMaps
     {
         using MapFile file = MapFile.OpenForWriting(_flowsDirectory, WorkerSlots.Spec, null, out _);
         return file.OpenDescriptor(readOnly: false);
+    }
+
+    /// <summary>A fresh descriptor of the file of <see cref="BackendArrivals"/>: writable, to hand to the dataplane, or to read it.</summary>
+    public SafeFileHandle OpenArrivalsDescriptor(bool readOnly)
+    {
+        using MapFile file = MapFile.OpenForWriting(_flowsDirectory, BackendArrivals.Spec, null, out _);
+        return file.OpenDescriptor(readOnly);
     }
 
     /// <summary>Says that no dataplane lives: one that was killed in mid-batch holds no place back any more. Any thread.</summary>
@@ -169,6 +186,16 @@ public sealed class SharedLbMaps : LbMaps
         foreach (ISharedMap map in Maps)
         {
             map.Reclaim();
+        }
+    }
+
+    /// <summary>Gives page tables back, no memory and no data: after a look through everything only what is touched again counts as
+    /// resident memory of this process.</summary>
+    public void ForgetPages()
+    {
+        foreach (MapFile file in Maps.SelectMany(map => map.Files))
+        {
+            file.ForgetPages();
         }
     }
 
@@ -186,6 +213,7 @@ public sealed class SharedLbMaps : LbMaps
             map.Dispose();
         }
 
+        Awaited?.Dispose();
         _epochFile?.Dispose();
         if (_epochs != Epochs.None)
         {

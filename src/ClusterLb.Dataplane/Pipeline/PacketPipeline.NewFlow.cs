@@ -79,6 +79,7 @@ public sealed partial class PacketPipeline
 
         meta.NewFlow = true;
         _counters.CountNewFlow();
+        _arrivals?.Note(created.ServicePortId, created.BackendId);
         return Translate(packet, at, created, ref meta);
     }
 

@@ -16,6 +16,7 @@ public sealed partial class PacketPipeline
     private readonly PipelineCounters _counters;
     private readonly BackendSelector _selector;
     private readonly SnatPortAllocator _ports;
+    private readonly BackendArrivals? _arrivals;
     private readonly RejectLimiter _rejects = new();
     private NodeEntry _node;
     private FlowTimeouts _timeouts;
@@ -26,8 +27,10 @@ public sealed partial class PacketPipeline
     /// <param name="flows">What is remembered.</param>
     /// <param name="counters">This worker's.</param>
     /// <param name="random">This worker's.</param>
-    public PacketPipeline(LbMaps maps, FlowTables flows, PipelineCounters counters, RandomSource random)
+    /// <param name="arrivals">Told of every new flow; null if nobody awaits any.</param>
+    public PacketPipeline(LbMaps maps, FlowTables flows, PipelineCounters counters, RandomSource random, BackendArrivals? arrivals = null)
     {
+        _arrivals = arrivals;
         _maps = maps;
         _flows = flows;
         _counters = counters;

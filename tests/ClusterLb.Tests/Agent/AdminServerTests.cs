@@ -1,4 +1,5 @@
 using ClusterLb.Agent.Admin;
+using ClusterLb.ControlPlane.Reconciler;
 using ClusterLb.Dataplane.Host;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -33,6 +34,16 @@ public sealed class AdminServerTests : IAsyncLifetime
         Assert.Equal(["one", "two"], status.Sync.Problems);
         Assert.Equal(new MapStatus("services", 3, 10), Assert.Single(status.Maps));
         Assert.Null(status.Dataplane);
+    }
+
+    [Fact]
+    public async Task The_trace_of_changes_arrives_as_it_was_told()
+    {
+        SyncTraceReport report = await _client.SyncTraceAsync();
+        TracedChange change = Assert.Single(report.Changes);
+        Assert.Equal((20.0, 0.5, 1.0, null, FirstPacket.Awaited), (change.ApiMs, change.ReadMs, change.WriteMs, change.PacketMs, change.FirstPacket));
+        Assert.Equal(["api", "read", "write", "packet", "total"], report.Stages.Select(s => s.Stage));
+        Assert.Equal(0, report.Stages[3].Count);
     }
 
     [Fact]
@@ -100,6 +111,24 @@ public sealed class AdminServerTests : IAsyncLifetime
             Steering = new SteeringStatus { Installed = true, Device = "clb0" },
             Maps = [new MapStatus("services", 3, 10)],
         });
+
+        public SyncTraceReport SyncTrace()
+        {
+            TracedChange change = new()
+            {
+                Number = 1,
+                Service = "test/web",
+                Kind = "EndpointSlice",
+                Object = "test/web-1",
+                Received = DateTimeOffset.UnixEpoch,
+                ApiMs = 20,
+                ReadMs = 0.5,
+                WriteMs = 1,
+                TotalMs = 21.5,
+                FirstPacket = FirstPacket.Awaited,
+            };
+            return new SyncTraceReport { Stages = StageLatency.Of([change]), Changes = [change] };
+        }
 
         public Task<long> FlushAsync(FlushRequest which, CancellationToken cancellation)
         {

@@ -56,7 +56,14 @@ public sealed class AllocationTests
     public void Allocates_nothing(string kind)
     {
         using PipelineFixture lb = Fixture();
-        var pipeline = new PacketPipeline(lb.Maps, lb.Flows, lb.Counters, lb.Random);
+        using AwaitedBackends awaited = AwaitedBackends.CreateInMemory();
+        using BackendArrivals arrivals = BackendArrivals.CreateInMemory(awaited, TimeProvider.System);
+        foreach ((ServingKey pair, _) in lb.Maps.Serving.Entries())
+        {
+            awaited.Await(pair, 0);
+        }
+
+        var pipeline = new PacketPipeline(lb.Maps, lb.Flows, lb.Counters, lb.Random, arrivals);
         var buffer = new byte[2048];
         long nowMs = lb.NowMs;
 
