@@ -190,7 +190,7 @@ internal sealed class Reflector
     private async Task<TimeSpan> WatchAsync(CancellationToken cancellation)
     {
         bool isList = _version is null;
-        TimeSpan length = _times.Watch * (1 + _random.NextDouble());
+        TimeSpan length = TimeSpan.FromSeconds(Math.Ceiling(_times.Watch.TotalSeconds * (1 + _random.NextDouble()))); // the API counts whole ones
         string path = isList ? Resource.StreamPath(length) : Resource.WatchPath(_version!, length);
         if (isList)
         {
@@ -251,7 +251,7 @@ internal sealed class Reflector
         }
 
         TimeSpan lasted = _time.GetElapsedTime(start);
-        return lasted >= length ? TimeSpan.Zero
+        return lasted >= length * 0.9 ? TimeSpan.Zero // the server's clock began a little earlier
             : lasted < Short && events == 0 ? Failed($"Cannot watch {Resource.Plural}: {_client.Server} ends the watch at once.", _backoff.Next())
             : _backoff.Spread(); // a server that goes ends all its watches
     }
