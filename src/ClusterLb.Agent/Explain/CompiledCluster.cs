@@ -44,6 +44,9 @@ public sealed class CompiledCluster : IDisposable
     /// <summary>What the control plane knows; node and network inputs may be put here.</summary>
     public ClusterStateStore Store => _store;
 
+    /// <summary>How far the maps are, and what was counted on the way.</summary>
+    public ReconcileStatus Status => _loop.Status;
+
     /// <summary>Reads what is in the directory now and carries it into the maps.</summary>
     public void Sync()
     {

@@ -12,11 +12,21 @@ internal static class VectorText
         {
             VectorFlowReport[] flows = [.. vector.Steps.SelectMany(step => step.Flows)];
             int passed = flows.Count(flow => flow.Pass == true);
-            string mark = flows.Any(flow => flow.Pass == false) ? "FAIL" : passed == 0 ? "skip" : "ok";
+            VectorCheckReport[] checks = [.. vector.Steps.SelectMany(step => step.Checks ?? [])];
+            bool isFailed = flows.Any(flow => flow.Pass == false) || checks.Any(check => check.Pass == false);
+            string mark = isFailed ? "FAIL" : passed == 0 && !checks.Any(check => check.Pass == true) ? "skip" : "ok";
             writer.WriteLine($"{mark,-5}{vector.Id}: {passed} of {flows.Length} flows");
             foreach (VectorFlowReport flow in flows)
             {
                 WriteDetails(flow, writer);
+            }
+
+            foreach (VectorCheckReport check in checks)
+            {
+                foreach (string failure in check.Pass is null ? ["not checked by this version"] : check.Failures ?? [])
+                {
+                    writer.WriteLine($"       {check.Name}: {failure}");
+                }
             }
 
             foreach (string line in vector.Steps.SelectMany(step => (step.Problems ?? []).Concat(step.Unchecked ?? [])).Distinct(StringComparer.Ordinal))

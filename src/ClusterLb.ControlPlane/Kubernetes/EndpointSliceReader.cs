@@ -67,12 +67,13 @@ internal static class EndpointSliceReader
         }
     }
 
-    private static IEnumerable<Backend> ReadBackends(JsonElement item, bool isIpv4, ReadContext context)
+    private static IEnumerable<Backend> ReadBackends(JsonElement slice, bool isIpv4, ReadContext context)
     {
         int index = 0;
-        foreach (JsonElement endpoint in item.Items("endpoints"))
+        foreach (JsonElement endpoint in slice.Items("endpoints"))
         {
-            string path = $"endpoints[{index++}].addresses[0]";
+            string item = $"endpoints[{index++}]";
+            string path = item + ".addresses[0]";
             if (!context.TryAddress(endpoint.Items("addresses").FirstOrDefault(), path, out IpAddr address))
             {
                 continue;
@@ -84,20 +85,35 @@ internal static class EndpointSliceReader
                 continue;
             }
 
-            yield return new Backend(address, ReadConditions(endpoint), context.Shared(endpoint, "nodeName"), ReadHints(endpoint, context));
+            yield return new Backend(address, ReadConditions(endpoint, item, context), context.Shared(endpoint, "nodeName"), ReadHints(endpoint, context));
         }
     }
 
     /// <summary>Unset ready and serving count as true, unset terminating as false (R6).</summary>
-    private static BackendConditions ReadConditions(JsonElement endpoint)
+    private static BackendConditions ReadConditions(JsonElement endpoint, string path, ReadContext context)
     {
         JsonElement conditions = endpoint.Field("conditions");
-        bool isReady = !conditions.TryBool("ready", out bool ready) || ready;
-        bool isServing = !conditions.TryBool("serving", out bool serving) || serving;
-        bool isTerminating = conditions.TryBool("terminating", out bool terminating) && terminating;
+        bool isReady = ReadCondition("ready", otherwise: true);
+        bool isServing = ReadCondition("serving", otherwise: true);
+        bool isTerminating = ReadCondition("terminating", otherwise: false);
         return (isReady ? BackendConditions.Ready : BackendConditions.None)
             | (isServing ? BackendConditions.Serving : BackendConditions.None)
             | (isTerminating ? BackendConditions.Terminating : BackendConditions.None);
+
+        bool ReadCondition(string name, bool otherwise)
+        {
+            if (conditions.TryBool(name, out bool value))
+            {
+                return value;
+            }
+
+            if (conditions.TryField(name, out JsonElement field))
+            {
+                context.Report($"{path}.conditions.{name}", $"{field.Shown()} is neither true nor false; it counts as unset");
+            }
+
+            return otherwise;
+        }
     }
 
     private static TopologyHints? ReadHints(JsonElement endpoint, ReadContext context)

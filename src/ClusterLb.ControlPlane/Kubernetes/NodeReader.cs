@@ -48,13 +48,9 @@ internal static class NodeReader
         var ranges = ImmutableArray.CreateBuilder<IpPrefix>(fields.Length);
         foreach (JsonElement field in fields)
         {
-            if (field.ValueKind == JsonValueKind.String && IpPrefix.TryParse(field.GetString(), out IpPrefix range))
+            if (context.TryPrefix(field, "spec.podCIDRs", out IpPrefix range))
             {
                 ranges.Add(range);
-            }
-            else
-            {
-                context.Report("spec.podCIDRs", $"{field.Shown()} is not an address block; it is skipped");
             }
         }
 

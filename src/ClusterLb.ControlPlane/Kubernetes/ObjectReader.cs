@@ -74,6 +74,21 @@ public sealed class ObjectReader
             return null;
         }
 
+        try
+        {
+            return ReadOurs(item, kind, apiVersion, origin, problems, received);
+        }
+        catch (InvalidOperationException e)
+        {
+            // A text that is no text: half a surrogate pair. It must not take the objects after it along.
+            problems.Add(new ObjectProblem(origin, kind, default, "", $"unreadable ({e.Message}); the object is skipped"));
+            return null;
+        }
+    }
+
+    private KubernetesObject? ReadOurs(
+        JsonElement item, string kind, string apiVersion, string origin, ICollection<ObjectProblem> problems, long received)
+    {
         JsonElement metadata = item.Field("metadata");
         string name = Text(metadata, "name");
         string space = kind == NodeKind ? "" : metadata.TryText("namespace", out string? given) && given.Length > 0 ? given : "default";

@@ -9,6 +9,8 @@ namespace ClusterLb.ControlPlane.Kubernetes;
 /// <summary>The object being read: collects its problems, and shares strings that occur in many objects.</summary>
 internal sealed class ReadContext(string origin, string kind, ObjectName name, StringPool pool, long received = 0)
 {
+    private const int MappedPrefixLength = 96; // ::ffff:0:0/96
+
     private readonly List<ObjectProblem> _problems = [];
 
     public ObjectName Name => name;
@@ -86,12 +88,36 @@ internal sealed class ReadContext(string origin, string kind, ObjectName name, S
         return true;
     }
 
-    /// <summary>As kube-proxy reads them: an IPv4 number may have leading zeros, and is decimal all the same.</summary>
+    /// <summary>An address block; blanks around it do not count (R27).</summary>
+    /// <returns>False if it is not one; then it was reported.</returns>
+    public bool TryPrefix(JsonElement field, string path, out IpPrefix prefix)
+    {
+        string? text = field.ValueKind == JsonValueKind.String ? field.GetString() : null;
+        string[] parts = text?.Trim().Split('/') ?? [];
+        if (parts.Length == 2 && TryParse(parts[0], out IpAddr address)
+            && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out int length))
+        {
+            // A block of IPv4-mapped addresses counts from the first of their 128 bits.
+            length -= address.IsIpv4 && parts[0].Contains(':', StringComparison.Ordinal) ? MappedPrefixLength : 0;
+            if (length >= 0 && length <= address.BitLength)
+            {
+                prefix = new IpPrefix(address, length);
+                return true;
+            }
+        }
+
+        prefix = default;
+        Report(path, $"{field.Shown()} is not an address block; it is skipped");
+        return false;
+    }
+
+    /// <summary>As kube-proxy reads them: an IPv4 number may have leading zeros, and is decimal all the same; an IPv4-mapped address
+    /// is the IPv4 address. Current API servers refuse both, older objects may still have them.</summary>
     private static bool TryParse(string? text, out IpAddr address)
     {
         if (IpAddr.TryParse(text, out address))
         {
-            return !address.IsIpv4 || !text.Contains(':', StringComparison.Ordinal); // ::ffff:10.0.0.1 belongs to no family
+            return true;
         }
 
         string[] parts = text?.Split('.') ?? [];

@@ -18,7 +18,8 @@ internal static class ServiceReader
     public static KubernetesObject Read(JsonElement item, JsonElement metadata, ReadContext context)
     {
         JsonElement spec = item.Field("spec");
-        string type = spec.TryText("type", out string? given) ? given : "ClusterIP";
+        JsonElement typeField = spec.Field("type");
+        string type = spec.TryText("type", out string? given) ? given : typeField.ValueKind == JsonValueKind.Undefined ? "ClusterIP" : "";
         if (metadata.Field("labels").TryField(ProxyNameLabel, out _) || type == "ExternalName" || IsHeadless(spec))
         {
             return context.Ignored();
@@ -33,7 +34,7 @@ internal static class ServiceReader
         };
         if (known is not { } serviceType)
         {
-            context.Report("spec.type", $"'{type}' is no service type; the service is skipped");
+            context.Report("spec.type", $"{typeField.Shown()} is no service type; the service is skipped");
             return context.Bad();
         }
 
@@ -53,15 +54,14 @@ internal static class ServiceReader
             Type = serviceType,
             ClusterIps = clusterIps,
             Ports = ports,
-            ExternalIps = [.. ReadAddresses(spec.Items("externalIPs"), "spec.externalIPs", clusterIps, context)],
-            LoadBalancerIps = [.. ReadAddresses(Vips(item, context), "status.loadBalancer.ingress.ip", clusterIps, context)],
+            ExternalIps = [.. ReadAddresses(ExternalIps(spec), clusterIps, context)],
+            LoadBalancerIps = [.. ReadAddresses(Vips(item, context), clusterIps, context)],
             SourceRanges = [.. ReadSourceRanges(spec, context)],
             InternalTrafficPolicy = ReadPolicy(spec, "internalTrafficPolicy", context),
             ExternalTrafficPolicy = ReadPolicy(spec, "externalTrafficPolicy", context),
             AffinitySeconds = ReadAffinity(spec, context),
-            Times = new ChangeTimes(null, context.Received),
-            HealthCheckNodePort = spec.TryField("healthCheckNodePort", out JsonElement port) && port.ValueKind == JsonValueKind.Number
-                && port.TryGetUInt16(out ushort number) ? number : (ushort)0,
+Times = new ChangeTimes(null, context.Received),
+            HealthCheckNodePort = ReadHealthCheckNodePort(spec, context),
         });
     }
 
@@ -118,6 +118,12 @@ internal static class ServiceReader
                 context.Report(path + ".nodePort", $"{field.Shown()} is not a port number; the service port has no node port");
             }
 
+            if (nodePort != 0 && ports.Any(p => p.NodePort == nodePort && p.Protocol == protocol))
+            {
+                context.Report(path + ".nodePort", $"a second port with node port {nodePort}/{protocol.ToString().ToUpperInvariant()}; it has none");
+                nodePort = 0;
+            }
+
             if (name.Length > MaxPortNameLength)
             {
                 context.Report(path + ".name", $"longer than {MaxPortNameLength} characters; the port is skipped");
@@ -141,9 +147,9 @@ internal static class ServiceReader
 
     /// <summary>Addresses of the families that the service takes part in (R2).</summary>
     private static IEnumerable<IpAddr> ReadAddresses(
-        IEnumerable<JsonElement> fields, string path, ImmutableArray<IpAddr> clusterIps, ReadContext context)
+        IEnumerable<(string Path, JsonElement Field)> fields, ImmutableArray<IpAddr> clusterIps, ReadContext context)
     {
-        foreach (JsonElement field in fields)
+        foreach ((string path, JsonElement field) in fields)
         {
             if (!context.TryAddress(field, path, out IpAddr address))
             {
@@ -161,35 +167,50 @@ internal static class ServiceReader
         }
     }
 
+    private static IEnumerable<(string Path, JsonElement Field)> ExternalIps(JsonElement spec) =>
+        spec.Items("externalIPs").Select((field, index) => ($"spec.externalIPs[{index}]", field));
+
     /// <summary>With ipMode Proxy an address is left alone entirely: traffic to it shall go out to the load balancer (R3).</summary>
-    private static IEnumerable<JsonElement> Vips(JsonElement item, ReadContext context)
+    private static IEnumerable<(string Path, JsonElement Field)> Vips(JsonElement item, ReadContext context)
     {
+        int index = 0;
         foreach (JsonElement ingress in item.Field("status", "loadBalancer").Items("ingress"))
         {
+            string path = $"status.loadBalancer.ingress[{index++}]";
             string mode = ingress.TryText("ipMode", out string? given) ? given : "VIP";
             if (mode is not ("VIP" or "Proxy"))
             {
-                context.Report("status.loadBalancer.ingress.ipMode", $"'{mode}' is unknown; the address is skipped");
+                context.Report(path + ".ipMode", $"'{mode}' is unknown; the address is skipped");
             }
 
-            if (mode == "VIP" && ingress.TryField("ip", out JsonElement ip) && !ip.ValueEquals(""))
+            // Without an address there may be a host name: that one leads elsewhere.
+            bool isEmpty = !ingress.TryField("ip", out JsonElement ip) || (ip.ValueKind == JsonValueKind.String && ip.ValueEquals(""));
+            if (mode == "VIP" && !isEmpty)
             {
-                yield return ip;
+                yield return (path + ".ip", ip);
             }
         }
     }
 
+    private static ushort ReadHealthCheckNodePort(JsonElement spec, ReadContext context)
+    {
+        ushort port = 0;
+        if (spec.TryField("healthCheckNodePort", out JsonElement field) && !(field.ValueKind == JsonValueKind.Number && field.TryGetUInt16(out port)))
+        {
+            context.Report("spec.healthCheckNodePort", $"{field.Shown()} is not a port number; the service has no health check");
+        }
+
+        return port;
+    }
+
     private static IEnumerable<IpPrefix> ReadSourceRanges(JsonElement spec, ReadContext context)
     {
+        int index = 0;
         foreach (JsonElement field in spec.Items("loadBalancerSourceRanges"))
         {
-            if (field.ValueKind == JsonValueKind.String && IpPrefix.TryParse(field.GetString(), out IpPrefix range))
+            if (context.TryPrefix(field, $"spec.loadBalancerSourceRanges[{index++}]", out IpPrefix range))
             {
                 yield return range;
-            }
-            else
-            {
-                context.Report("spec.loadBalancerSourceRanges", $"{field.Shown()} is not an address block; it is skipped");
             }
         }
     }

@@ -38,8 +38,8 @@ internal sealed class VectorClient : IDisposable
             return new VectorFlowReport { Name = flow.Name, SkipReason = reason };
         }
 
-        FlowTuple tuple = TupleOf(flow, FirstPort);
-        IReadOnlyList<Trial> trials = _explainer.Trials(tuple, _nowMs);
+        FlowTuple tuple = TupleOf(flow, flow.SourcePort ?? FirstPort);
+        IReadOnlyList<Trial> trials = flow.SourcePort is null ? _explainer.Trials(tuple, _nowMs) : [SendOn(tuple)];
         Explanation explanation = _explainer.Explain(tuple, trials);
         var outcome = new FlowOutcome(trials, tuple);
         List<string> failures = [.. outcome.Failures(flow)];
@@ -146,6 +146,14 @@ internal sealed class VectorClient : IDisposable
         }
 
         return counts;
+    }
+
+    /// <summary>The next packet of a socket, which the dataplane may know already.</summary>
+    private Trial SendOn(FlowTuple tuple)
+    {
+        ProbeResult sent = _dataplane.SendFirst(tuple, _nowMs);
+        ProbeResult? answer = sent is { Verdict: Verdict.Forward, Written: { } written } ? _dataplane.SendAnswer(written.Reverse, _nowMs) : null;
+        return new Trial(sent, answer);
     }
 
     /// <summary>Opens a connection from a port that this case has not used yet.</summary>

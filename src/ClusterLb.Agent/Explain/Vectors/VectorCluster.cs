@@ -48,6 +48,9 @@ internal sealed class VectorCluster : IDisposable
         return [.. _cluster.Store.Problems.Select(problem => (problem with { Origin = "" }).ToString())];
     }
 
+    /// <summary>Compares what the step expects beside its flows.</summary>
+    public IReadOnlyList<VectorCheckReport> Check(VectorStep step) => new StepChecks(_cluster.Store, _cluster.Status).Run(step);
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -77,6 +77,15 @@ internal sealed record VectorStep
 
     public IReadOnlyList<VectorFlow> Flows { get; set; } = [];
 
+    /// <summary>Ready addresses on this node, by service; services with 0 are left out.</summary>
+    public IReadOnlyDictionary<string, int>? LocalReadyEndpoints { get; init; }
+
+    /// <summary>Health check node ports that are listened on: by service, or only the numbers.</summary>
+    public JsonElement? HealthCheckNodePorts { get; init; }
+
+    /// <summary>Gauges by name; each by the value of its label.</summary>
+    public IReadOnlyDictionary<string, Dictionary<string, int>>? Metrics { get; init; }
+
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
@@ -95,6 +104,9 @@ internal sealed record VectorFlow
     public required string DestIp { get; init; }
 
     public required ushort DestPort { get; init; }
+
+    /// <summary>A socket that stays open over flows and steps: the same port is the same flow. Null: a new connection.</summary>
+    public ushort? SourcePort { get; init; }
 
     public required VectorExpectation Expect { get; init; }
 

@@ -57,7 +57,11 @@ public static class VectorRunner
         {
             IReadOnlyList<string> problems = cluster.Apply(step.Objects);
             VectorFlowReport[] flows = [.. step.Flows.Select(client.Run)];
-            steps.Add(new VectorStepReport(flows, problems.Count == 0 ? null : problems, NotChecked(step)));
+            IReadOnlyList<VectorCheckReport> checks = cluster.Check(step);
+            steps.Add(new VectorStepReport(flows, problems.Count == 0 ? null : problems, NotChecked(step))
+            {
+                Checks = checks.Count == 0 ? null : checks,
+            });
         }
 
         return new VectorCaseReport(vector.Id, vector.Title, steps);

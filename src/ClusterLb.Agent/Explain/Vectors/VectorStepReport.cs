@@ -5,4 +5,8 @@ namespace ClusterLb.Agent.Explain.Vectors;
 /// <param name="Problems">What the control plane has against the step's objects; null if nothing.</param>
 /// <param name="Unchecked">Expectations of the step that are not about flows and that this version does not check; null if none.</param>
 public sealed record VectorStepReport(
-    IReadOnlyList<VectorFlowReport> Flows, IReadOnlyList<string>? Problems, IReadOnlyList<string>? Unchecked);
+    IReadOnlyList<VectorFlowReport> Flows, IReadOnlyList<string>? Problems, IReadOnlyList<string>? Unchecked)
+{
+    /// <summary>Expectations of the step that are not about flows; null if it has none.</summary>
+    public IReadOnlyList<VectorCheckReport>? Checks { get; init; }
+}
