@@ -60,7 +60,7 @@ internal static class ServiceReader
             InternalTrafficPolicy = ReadPolicy(spec, "internalTrafficPolicy", context),
             ExternalTrafficPolicy = ReadPolicy(spec, "externalTrafficPolicy", context),
             AffinitySeconds = ReadAffinity(spec, context),
-Times = new ChangeTimes(null, context.Received),
+            Times = new ChangeTimes(null, context.Received),
             HealthCheckNodePort = ReadHealthCheckNodePort(spec, context),
         });
     }
