@@ -9,14 +9,25 @@ namespace ClusterLb.ControlPlane.Compiler;
 /// <summary>The backends of one service port, sorted by what they may be used for (R5 to R13).</summary>
 internal sealed class BackendSets
 {
+    private readonly List<Candidate> _all;
+
     private BackendSets(List<Candidate> all, string nodeName, string zone)
     {
+        _all = all;
         Serving = [.. all.Where(c => c.Backend.IsServing)
             .Select(c => new BackendImage(c.Key, c.Backend.IsReady ? BackendState.Active : BackendState.Terminating))];
 
         List<Candidate> ready = [.. all.Where(c => c.Backend.IsReady)];
-        IEnumerable<Candidate> cluster = ready.Count > 0 ? TopologyFilter.Apply(ready, nodeName, zone) : all.Where(c => c.Backend.IsFallback);
-        Cluster = [.. cluster.Select(c => c.Key)];
+        if (ready.Count > 0)
+        {
+            (List<Candidate> chosen, Topology) = TopologyFilter.Apply(ready, nodeName, zone);
+            Cluster = [.. chosen.Select(c => c.Key)];
+        }
+        else
+        {
+            Cluster = [.. all.Where(c => c.Backend.IsFallback).Select(c => c.Key)];
+        }
+
         AnyUsable = Cluster.Length > 0; // hints narrow, but never to nothing
 
         // The local set is judged by itself: terminating backends here serve although others are ready elsewhere (R12).
@@ -38,6 +49,9 @@ internal sealed class BackendSets
 
     /// <summary>A usable backend exists somewhere in the cluster: no slots then means drop, not reject (R15, R16).</summary>
     public bool AnyUsable { get; }
+
+    /// <summary>Whether hints were used; null if no ready backend has one.</summary>
+    public TopologyDecision? Topology { get; }
 
     public static BackendSets Of(
         ImmutableArray<BackendSlice> slices, string portName, IpProtocol protocol, bool isIpv4, string nodeName, string zone)
@@ -62,6 +76,45 @@ internal sealed class BackendSets
 
         return new BackendSets(candidates, nodeName, zone);
     }
+
+    /// <summary>All backends by address, each with why it is in neither set or in one only. For people; nothing is decided here.</summary>
+    public IReadOnlyList<BackendReport> Report(NodeView node)
+    {
+        var cluster = new HashSet<BackendKey>(Cluster);
+        var local = new HashSet<BackendKey>(Local);
+        return
+        [
+            .. _all.OrderBy(c => c.Key.Address).ThenBy(c => c.Key.Port).Select(c => new BackendReport(
+                c.Key,
+                c.Backend,
+                c.IsLocal,
+                cluster.Contains(c.Key) ? null : WhyUnused(c.Backend, "ready ones exist") ?? WhyNotHinted(c, node),
+                local.Contains(c.Key) ? null : WhyNotLocal(c, node) ?? WhyUnused(c.Backend, "ready ones exist on this node"))),
+        ];
+    }
+
+    private static string? WhyUnused(Backend backend, string others) => backend switch
+    {
+        { IsReady: true } => null,
+        { IsFallback: true } => $"terminating, and {others}",
+        { IsTerminating: true } => "terminating, and does not serve any more",
+        _ => "not ready",
+    };
+
+    private string WhyNotHinted(Candidate candidate, NodeView node)
+    {
+        TopologyHints? hints = candidate.Backend.Hints;
+        return Topology is { Mode: TopologyMode.Node }
+            ? $"its hints name node {string.Join(", ", hints?.Nodes ?? [])}, this is {node.Name}"
+            : $"its hints name zone {string.Join(", ", hints?.Zones ?? [])}, this is {node.Zone}";
+    }
+
+    private static string? WhyNotLocal(Candidate candidate, NodeView node) => candidate switch
+    {
+        { IsLocal: true } => null,
+        { Backend.NodeName.Length: 0 } => "its node is not known, so it counts as remote",
+        _ => $"on node {candidate.Backend.NodeName}, this is {node.Name}",
+    };
 
     private static void Add(
         BackendSlice slice, BackendPort port, string nodeName, List<Candidate> candidates, Dictionary<BackendKey, int> known)

@@ -80,6 +80,7 @@ public static class ServiceCompiler
         return new ServicePortImage(new ServicePortKey(service.Name, port.Name, port.Protocol, isIpv4), sets.Serving, frontends)
         {
             SourceRanges = frontends.Exists(f => f.Flags.HasFlag(ServiceFlags.SourceRange)) ? sources : [],
+            Topology = sets.Topology,
             LacksInternalLocal = lacksLocal && isInternalLocal,
             LacksExternalLocal = lacksLocal && isExternalLocal && frontends.Count > 1,
         };

@@ -32,6 +32,9 @@ public sealed record ServicePortImage(ServicePortKey Key, IReadOnlyList<BackendI
     /// <summary>Sources that frontends with <see cref="ServiceFlags.SourceRange"/> let in; of the port's own family.</summary>
     public IReadOnlyList<IpPrefix> SourceRanges { get; init; } = [];
 
+    /// <summary>Whether hints narrowed the cluster set; null if no ready backend has one.</summary>
+    public TopologyDecision? Topology { get; init; }
+
     /// <summary>The internal traffic policy is Local and no usable backend is here, though there are some elsewhere (R16).</summary>
     public bool LacksInternalLocal { get; init; }
 
