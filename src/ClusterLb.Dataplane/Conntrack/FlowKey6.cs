@@ -5,59 +5,6 @@ using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Conntrack;
 
-/// <summary>A tuple without its protocol as it lies in the file: addresses and ports in network byte order.</summary>
-internal interface IFlowKey<TSelf>
-    where TSelf : unmanaged, IFlowKey<TSelf>
-{
-    static abstract TSelf From(in FlowTuple tuple);
-
-    FlowTuple ToTuple(IpProtocol protocol);
-
-    /// <summary>Source and destination exchanged.</summary>
-    FlowTuple ToReverseTuple(IpProtocol protocol);
-
-    bool Matches(in TSelf other);
-}
-
-/// <summary>Addresses and ports of an IPv4 packet: 12 bytes.</summary>
-[StructLayout(LayoutKind.Sequential, Pack = 4, Size = 12)]
-internal struct FlowKey4 : IFlowKey<FlowKey4>
-{
-    public uint Source;
-    public uint Destination;
-    public ushort SourcePort;
-    public ushort DestinationPort;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FlowKey4 From(in FlowTuple tuple) => new()
-    {
-        Source = NetworkOrder.Swap(tuple.Source.Ipv4),
-        Destination = NetworkOrder.Swap(tuple.Destination.Ipv4),
-        SourcePort = NetworkOrder.Swap(tuple.SourcePort),
-        DestinationPort = NetworkOrder.Swap(tuple.DestinationPort),
-    };
-
-    public readonly FlowTuple ToTuple(IpProtocol protocol) => new(
-        IpAddr.FromIpv4(NetworkOrder.Swap(Source)),
-        IpAddr.FromIpv4(NetworkOrder.Swap(Destination)),
-        NetworkOrder.Swap(SourcePort),
-        NetworkOrder.Swap(DestinationPort),
-        protocol);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly FlowTuple ToReverseTuple(IpProtocol protocol) => new(
-        IpAddr.FromIpv4(NetworkOrder.Swap(Destination)),
-        IpAddr.FromIpv4(NetworkOrder.Swap(Source)),
-        NetworkOrder.Swap(DestinationPort),
-        NetworkOrder.Swap(SourcePort),
-        protocol);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool Matches(in FlowKey4 other) =>
-        Source == other.Source && Destination == other.Destination
-        && SourcePort == other.SourcePort && DestinationPort == other.DestinationPort;
-}
-
 /// <summary>Addresses and ports of an IPv6 packet: 36 bytes.</summary>
 [StructLayout(LayoutKind.Sequential, Pack = 4, Size = 36)]
 internal struct FlowKey6 : IFlowKey<FlowKey6>
