@@ -74,8 +74,8 @@ internal static class RoutingSnapshot
         QueueLength: link.TryGetProperty("txqlen", out JsonElement length) ? length.GetInt32() : 0,
         Addresses: [.. link.GetProperty("addr_info").EnumerateArray().Select(address => $"{Text(address, "local")}/{address.GetProperty("prefixlen").GetInt32()}")]);
 
-    // {"priority":20,"src":"all","fwmark":"0x10000","fwmask":"0x10000","table":"210"}
-    private static string Rule(JsonElement rule)
+    /// <summary>One rule of <c>ip -j -N rule show</c>.</summary>
+    internal static string Rule(JsonElement rule)
     {
         var line = new StringBuilder($"{rule.GetProperty("priority")}");
         foreach (JsonProperty property in rule.EnumerateObject())
