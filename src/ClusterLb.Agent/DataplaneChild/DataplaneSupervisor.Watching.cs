@@ -56,9 +56,11 @@ public sealed partial class DataplaneSupervisor
         if (Interlocked.CompareExchange(ref _link, null, link) == link)
         {
             Interlocked.Increment(ref _restarts); // before the next one can be seen to serve
-            string end = ProcessInterop.Reap(link.Process) ?? "an unknown status";
+
+            // Only who started a process learns how it ended: of an adopted one nothing can be said.
+            string? end = ProcessInterop.Reap(link.Process);
             link.Dispose();
-            _problem = $"Dataplane {_pid} ended with {end}.";
+            _problem = end is null ? $"Dataplane {_pid} ended, or was killed." : $"Dataplane {_pid} ended with {end}.";
             _log.LogError("{Problem} It is started again; packets wait in the queues.", _problem);
             _delayMs = Environment.TickCount64 - begun < YoungMs ? Math.Clamp(_delayMs * 2, FirstDelayMs, LongestDelayMs) : 0;
             _ = RestartAsync();
