@@ -67,7 +67,7 @@ internal static class LabCommand
             LabStatus status = await LabCluster.Open(parsed.GetValue(NameOption)!).StatusAsync(cancel);
             if (common.Format(parsed) == OutputFormat.Json)
             {
-                Console.WriteLine(JsonSerializer.Serialize(status, LabJson.Default.LabStatus));
+                Console.WriteLine(JsonSerializer.Serialize(status, LabJson.Readable.LabStatus));
             }
             else
             {
@@ -127,7 +127,7 @@ internal static class LabCommand
             ConnectReport report = await Connector.RunAsync(
                 new TrafficTarget(target), parsed.GetValue(protocol), parsed.GetValue(count), parsed.GetValue(concurrency), ConnectTimeout, cancel);
             Console.WriteLine(common.Format(parsed) == OutputFormat.Json
-                ? JsonSerializer.Serialize(report, LabJson.Default.ConnectReport)
+                ? JsonSerializer.Serialize(report, LabJson.Readable.ConnectReport)
                 : Describe(report));
             return report.Succeeded == report.Connections ? 0 : 1;
         }));

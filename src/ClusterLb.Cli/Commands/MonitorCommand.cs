@@ -48,7 +48,7 @@ internal static class MonitorCommand
                 foreach (TraceEvent e in trace.Read().Where(e => verdicts.Length == 0 || verdicts.Contains(e.Verdict)))
                 {
                     var view = TraceView.Of(e, boot + TimeSpan.FromMicroseconds(e.TimeNs / 1000.0), maps);
-                    await output.WriteLineAsync(format == OutputFormat.Json ? JsonSerializer.Serialize(view, TraceJson.Default.TraceView) : view.ToString());
+                    await output.WriteLineAsync(format == OutputFormat.Json ? JsonSerializer.Serialize(view, TraceJson.Readable.TraceView) : view.ToString());
                 }
 
                 await output.FlushAsync(stop);

@@ -1,3 +1,5 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using ClusterLb.Lab.Client;
 using ClusterLb.Lab.Echo;
@@ -11,4 +13,12 @@ namespace ClusterLb.Lab.Stage;
 [JsonSerializable(typeof(EchoAnswer))]
 [JsonSerializable(typeof(ConnectReport))]
 [JsonSerializable(typeof(StreamReport))]
-public sealed partial class LabJson : JsonSerializerContext;
+public sealed partial class LabJson : JsonSerializerContext
+{
+    /// <summary>For people who ask for JSON: nothing but what JSON itself wants is escaped.</summary>
+    public static LabJson Readable { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}
