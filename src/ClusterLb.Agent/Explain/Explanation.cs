@@ -41,4 +41,7 @@ public sealed record Explanation
 
     /// <summary>A live flow that packets of this very tuple follow instead of all this; null if there is none or nobody looked.</summary>
     public string? LiveFlow { get; init; }
+
+    /// <summary>Why nobody could look for a live flow; null if somebody did, or there are only manifests.</summary>
+    public string? LiveFlowUnknown { get; init; }
 }

@@ -49,7 +49,7 @@ internal static class ExplainCommand
             using ExplainSource from = manifests.IsGiven(parsed)
                 ? ExplainSource.OfManifests(manifests.Read(parsed), terminal)
                 : ExplainSource.OfStateDir(common.StateDir(parsed));
-            Explanation explanation = new Explainer(from.Maps).Explain(tuple) with { LiveFlow = from.LiveFlow(tuple) };
+            Explanation explanation = from.WithLiveFlow(new Explainer(from.Maps).Explain(tuple), tuple);
             if (common.Format(parsed) == OutputFormat.Json)
             {
                 JsonOutput.WriteDocument(terminal.Out, explanation, OutputJson.Readable.Explanation);

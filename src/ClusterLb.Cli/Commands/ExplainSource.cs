@@ -51,24 +51,31 @@ internal sealed class ExplainSource : IDisposable
         return new ExplainSource(cluster.Maps, cluster, stateDir: null);
     }
 
-    /// <summary>The live flow of exactly this tuple, in words; null without one.</summary>
-    public string? LiveFlow(FlowTuple tuple)
+    /// <summary>With the live flow of exactly this tuple, or why that cannot be known.</summary>
+    public Explanation WithLiveFlow(Explanation explanation, FlowTuple tuple)
     {
-        // The flow tables are for root only; the maps can be explained without them.
         if (_stateDir is null)
         {
-            return null;
+            return explanation;
         }
 
         try
         {
             FlowSnapshot? flow = FlowTables.Read(_stateDir).FirstOrDefault(f => f.Original == tuple);
-            return flow is null ? null : $"{flow.State} to {flow.Backend}, {flow.ClientPackets} packets out and {flow.BackendPackets} in, " +
-                $"forgotten after {Math.Max(0, flow.RemainingSeconds)} s without a packet";
+            return flow is null ? explanation : explanation with
+            {
+                LiveFlow = $"{flow.State} to {flow.Backend}, {flow.ClientPackets} packets out and {flow.BackendPackets} in, " +
+                    $"forgotten after {Math.Max(0, flow.RemainingSeconds)} s without a packet",
+            };
         }
-        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        catch (UnauthorizedAccessException)
         {
-            return null;
+            // The flow tables are for root only; the maps can be explained without them.
+            return explanation with { LiveFlowUnknown = "this user may not read the flow tables; run as root" };
+        }
+        catch (IOException e)
+        {
+            return explanation with { LiveFlowUnknown = e.Message };
         }
     }
 

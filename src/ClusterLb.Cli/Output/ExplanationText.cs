@@ -14,9 +14,12 @@ internal static class ExplanationText
         writer.WriteLine();
         Line(writer, "source", e.SourceKind);
         Line(writer, "destination", e.DestinationKind);
-        Line(writer, "conntrack", e.LiveFlow is null
-            ? "no flow of this tuple: what follows is a new connection"
-            : $"{e.LiveFlow}; its packets follow it, what follows is a new connection");
+        Line(writer, "conntrack", e switch
+        {
+            { LiveFlow: { } flow } => $"{flow}; its packets follow it, what follows is a new connection",
+            { LiveFlowUnknown: { } why } => $"not known ({why}): what follows is a new connection",
+            _ => "no flow of this tuple: what follows is a new connection",
+        });
         WriteFrontend(e, writer);
         Line(writer, "verdict", $"{e.Verdict}{(e.Reason is null ? "" : $" ({e.Reason})")}");
         Line(writer, "why", e.Why);

@@ -129,6 +129,19 @@ public sealed class StateDirTests : IDisposable
     }
 
     [Fact]
+    public async Task An_explanation_without_the_right_to_read_flows_says_so()
+    {
+        string file = Path.Combine(_stateDir, "flows", "conntrack4");
+        File.Delete(file);
+        Directory.CreateDirectory(file); // refuses root as a mode refuses others
+
+        CliRun run = await Run("explain tcp 10.244.1.9:41000 10.96.0.10:80");
+
+        Assert.Equal(0, run.Status);
+        Assert.Matches("(?m)^conntrack +not known \\(this user may not read the flow tables; run as root\\)", run.Out);
+    }
+
+    [Fact]
     public void Maps_that_may_not_be_read_are_for_root()
     {
         CommandException e = Assert.Throws<CommandException>(() => StateFiles.Open<int>(
