@@ -17,10 +17,11 @@ internal static class StateDirectory
     {
         ["maps"] =
         [
-            "backends4", "backends6", "eligible", "epoch", "maglev", "networks4", "networks6", "node", "reverse_nat", "reverse_nat4",
-            "reverse_nat6", "service_names", "service_ports", "services4", "services6", "serving",
+            "awaited", "backends4", "backends6", "eligible", "epoch", "maglev", "networks4", "networks6", "node", "reverse_nat",
+            "reverse_nat4", "reverse_nat6", "service_names", "service_ports", "services4", "services6", "serving", "source_ranges4",
+            "source_ranges6",
         ],
-        ["flows"] = ["conntrack4", "conntrack6", "counters", "trace", "workers"],
+        ["flows"] = ["affinity4", "affinity6", "arrivals", "conntrack4", "conntrack6", "counters", "trace", "workers"],
     };
 
     /// <summary>Makes the directory where it is missing.</summary>

@@ -15,6 +15,11 @@ public sealed class BoundProcessTests : IDisposable
         using (SecondProcess owner = SecondProcess.Start("bound-process", _log))
         {
             bound = int.Parse(owner.ReadLine());
+            for (int i = 0; i < 200 && !IsRunning(bound); i++)
+            {
+                await Task.Delay(10); // while a program is being replaced by another, it has no command line
+            }
+
             Assert.True(IsRunning(bound));
 
             owner.Kill();
