@@ -61,20 +61,11 @@ internal static class StatusCommand
             ages.Count(age => age < Alive),
             ages.Length == 0 ? null : Math.Max(0, (long)ages.Min().TotalMilliseconds),
             IfAllowed<int?>(() => FlowTables.Read(stateDir).Count()),
-            Fill(maps),
+            [.. maps.Fill.Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
             counters is null ? null : Enum.GetValues<Verdict>().ToDictionary(Words.VerdictOf, counters.Packets, StringComparer.Ordinal),
             counters is null ? null : Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None && counters.Drops(reason) > 0)
                 .ToDictionary(reason => reason.ToString(), counters.Drops, StringComparer.Ordinal));
     }
-
-    private static IReadOnlyList<MapStatus> Fill(LbMaps maps) =>
-    [
-        Fill(maps.Services), Fill(maps.Backends), Fill(maps.ReverseNat), Fill(maps.Serving), Fill(maps.Eligible),
-        Fill(maps.ServicePorts), Fill(maps.ServiceNames), Fill(maps.Networks), Fill(maps.SourceRanges),
-    ];
-
-    private static MapStatus Fill<TKey, TEntry>(ILbMap<TKey, TEntry> map)
-        where TKey : notnull => new(map.Name, map.Count, map.Capacity);
 
     /// <summary>Flow tables are for root; the rest of the status is for the group too.</summary>
     private static T? IfAllowed<T>(Func<T> read)

@@ -75,6 +75,10 @@ public sealed class SharedLbMaps : LbMaps
     /// <summary>True once a writer with other capacities or layouts has taken over: a reader should open the maps again.</summary>
     public bool IsRetired => Maps.SelectMany(map => map.Files).Any(file => file.IsRetired);
 
+    /// <summary>How full every file is that can be full.</summary>
+    public IEnumerable<MapFill> Fill => Maps.Where(map => map != _node).SelectMany(map => map.Files)
+        .Select(file => new MapFill(file.Spec.Name, (int)file.Count, (int)file.Spec.Capacity));
+
     /// <summary>Signs of life of the dataplane's workers; empty for readers.</summary>
     public IReadOnlyList<WorkerHeartbeat> Heartbeats => _epochs.Heartbeats();
 

@@ -46,10 +46,10 @@ public sealed partial class PacketPipeline
     {
         int lengthBytes = meta.Length;
         Verdict verdict = Decide(buffer, ref meta, nowMs);
-        _counters.CountVerdict(verdict, lengthBytes);
+        _counters.CountVerdict(verdict, meta.IsReply, lengthBytes);
         if (meta.DropReason != DropReason.None)
         {
-            _counters.CountReason(meta.DropReason);
+            _counters.CountReason(meta.DropReason, meta.IsReply);
         }
 
         return verdict;

@@ -12,8 +12,12 @@ public sealed class PipelineCounters(CounterRow row)
     private const int BytesByVerdict = 8;
     private const int NewFlowsWord = 16;
     private const int RepickedFlowsWord = 17;
+    private const int ReplyPacketsByVerdict = 20; // bytes 8 words behind, as above; the words above are of the original direction
+    private const int ReplyBytesByVerdict = ReplyPacketsByVerdict + BytesByVerdict;
     private const int DropsByReason = 32;
     private const int MostReasons = 64;
+    private const int ReplyDropsByReason = 96; // part of those above
+    private const int MostReplyReasons = 32;
 
     /// <summary>Flows begun.</summary>
     public ulong NewFlows => row.Read(NewFlowsWord);
@@ -22,10 +26,19 @@ public sealed class PipelineCounters(CounterRow row)
     public ulong RepickedFlows => row.Read(RepickedFlowsWord);
 
     /// <summary>Packets with this verdict.</summary>
-    public ulong Packets(Verdict verdict) => row.Read(PacketsByVerdict + (int)verdict);
+    public ulong Packets(Verdict verdict) => row.Read(PacketsByVerdict + (int)verdict) + ReplyPackets(verdict);
 
     /// <summary>Bytes, IP headers included, as they were read, of packets with this verdict.</summary>
-    public ulong Bytes(Verdict verdict) => row.Read(BytesByVerdict + (int)verdict);
+    public ulong Bytes(Verdict verdict) => row.Read(BytesByVerdict + (int)verdict) + ReplyBytes(verdict);
+
+    /// <summary>Of <see cref="Packets"/>, those from backend to client.</summary>
+    public ulong ReplyPackets(Verdict verdict) => row.Read(ReplyPacketsByVerdict + (int)verdict);
+
+    /// <summary>Of <see cref="Bytes"/>, those from backend to client.</summary>
+    public ulong ReplyBytes(Verdict verdict) => row.Read(ReplyBytesByVerdict + (int)verdict);
+
+    /// <summary>Of <see cref="Drops"/>, those from backend to client.</summary>
+    public ulong ReplyDrops(DropReason reason) => (int)reason < MostReplyReasons ? row.Read(ReplyDropsByReason + (int)reason) : 0;
 
     /// <summary>Packets dropped or rejected for this reason.</summary>
     public ulong Drops(DropReason reason) => row.Read(DropsByReason + (int)reason);
@@ -50,13 +63,21 @@ public sealed class PipelineCounters(CounterRow row)
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal void CountVerdict(Verdict verdict, int lengthBytes)
+    internal void CountVerdict(Verdict verdict, bool isReply, int lengthBytes)
     {
-        row.Add(PacketsByVerdict + (int)verdict, 1);
-        row.Add(BytesByVerdict + (int)verdict, (uint)lengthBytes);
+        int word = (int)verdict + (isReply ? ReplyPacketsByVerdict : PacketsByVerdict);
+        row.Add(word, 1);
+        row.Add(word + BytesByVerdict, (uint)lengthBytes);
     }
 
-    internal void CountReason(DropReason reason) => row.Add(DropsByReason + Math.Min((int)reason, MostReasons - 1), 1);
+    internal void CountReason(DropReason reason, bool isReply)
+    {
+        row.Add(DropsByReason + Math.Min((int)reason, MostReasons - 1), 1);
+        if (isReply && (int)reason < MostReplyReasons)
+        {
+            row.Add(ReplyDropsByReason + (int)reason, 1);
+        }
+    }
 
     internal void CountNewFlow() => row.Add(NewFlowsWord, 1);
 

@@ -119,7 +119,7 @@ public sealed class TunWorker
         _device.Send(_batch);
         for (int failures = _batch.SendFailures; failures > 0; failures--)
         {
-            _counters.CountReason(DropReason.WriteFailed);
+            _counters.CountReason(DropReason.WriteFailed, isReply: false); // which of the batch it was is not known
         }
 
         if (_trace.HasListener(nowNs))

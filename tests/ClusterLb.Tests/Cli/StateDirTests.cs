@@ -177,6 +177,21 @@ public sealed class StateDirTests : IDisposable
     }
 
     [Fact]
+    public async Task Status_is_degraded_when_workers_live_and_no_agent_follows_changes()
+    {
+        using SharedLbMaps maps = SharedLbMaps.OpenForWriting(_stateDir, LbMapCapacities.Small, _ => { });
+        using var slots = new WorkerSlots(File.OpenHandle(Path.Combine(_stateDir, "flows", WorkerSlots.FileName), access: FileAccess.ReadWrite), maps);
+        slots.TakeOver();
+        slots.Beat(0, (long)(TimeProvider.System.GetElapsedTime(0).TotalMilliseconds * 1_000_000));
+
+        CliRun run = await Run("status");
+
+        Assert.Equal(1, run.Status);
+        Assert.Contains("ClusterLb:  DEGRADED: traffic is served, but no agent follows changes", run.Out, StringComparison.Ordinal);
+        Assert.Contains("Dataplane:  1 worker alive", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Status_as_json_names_the_same()
     {
         CliRun run = await Run("status -o json");

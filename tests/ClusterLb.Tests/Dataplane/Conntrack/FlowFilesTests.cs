@@ -112,8 +112,8 @@ public sealed class FlowFilesTests : IDisposable
             for (int worker = 0; worker < 2; worker++)
             {
                 var counters = new PipelineCounters(flows.Counters(worker));
-                counters.CountVerdict(Verdict.Forward, 100 + worker);
-                counters.CountReason(DropReason.ConntrackFull);
+                counters.CountVerdict(Verdict.Forward, isReply: false, 100 + worker);
+                counters.CountReason(DropReason.ConntrackFull, isReply: false);
             }
         }
 
