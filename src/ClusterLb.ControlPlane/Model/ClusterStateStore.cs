@@ -33,6 +33,9 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
     /// <summary>The name of this node: decides which backends are local.</summary>
     public string NodeName => nodeName;
 
+    /// <summary>What came in, and what of it is not in the maps yet.</summary>
+    public PendingChanges Pending { get; } = new(time ?? TimeProvider.System);
+
     /// <summary>The source has delivered its first complete list: what is not here does not exist.</summary>
     public bool IsSourceComplete
     {
@@ -104,6 +107,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
                 return;
             }
 
+            Pending.Queue(FamiliesOf(state.Service) | FamiliesOf(service), services: 1);
             state = state with { Service = service };
             _changed.Add(service.Name);
             Observe(new ObservedChange(service.Name, service.Name, ObservedChange.Service, "", service.Times));
@@ -124,6 +128,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
                 return;
             }
 
+            Pending.Queue(FamiliesOf(state.Service), services: 1);
             Keep(state with { Service = null });
             Observe(new ObservedChange(name, name, ObservedChange.Service, "", times));
         }
@@ -152,6 +157,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             state = state with { Slices = at >= 0 ? slices.SetItem(at, slice) : slices.Insert(~at, slice) };
             _serviceOfSlice[slice.Name] = slice.Service;
             _changed.Add(slice.Service);
+            Pending.Queue(slice.IsIpv4 ? Families.Ipv4 : Families.Ipv6, endpoints: 1);
             Observe(new ObservedChange(slice.Service, slice.Name, ObservedChange.Slice, slice.IsIpv4 ? "IPv4" : "IPv6", slice.Times));
         }
 
@@ -217,6 +223,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             _network = network;
             version = ++_networkVersion;
             _networkChanged = true;
+            Pending.Queue(Families.Both);
         }
 
         Changed?.Invoke();
@@ -298,6 +305,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             _changed = _sourceComplete ? [] : _changed;
             _observed = [];
             _networkChanged = false;
+            Pending.Take();
             return changes;
         }
     }
@@ -319,10 +327,13 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
 
             _node = node;
             _networkChanged = true;
+            Pending.Queue(Families.Both);
         }
 
         Changed?.Invoke();
     }
+
+    private static Families FamiliesOf(Service? service) => service?.Families ?? Families.None;
 
     private static bool HasHints(ServiceState state) =>
         state.Slices.Any(slice => slice.Backends.Any(backend => backend.Hints is not null));
@@ -338,6 +349,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
     {
         ServiceState state = _services[service];
         int at = IndexOf(state.Slices, slice);
+        Pending.Queue(state.Slices[at].IsIpv4 ? Families.Ipv4 : Families.Ipv6, endpoints: 1);
         Keep(state with { Slices = state.Slices.RemoveAt(at) });
         return state.Slices[at];
     }

@@ -18,6 +18,21 @@ public sealed record Service
     /// <summary>spec.clusterIPs, at most one per family; the service takes part in the families it has here (R2).</summary>
     public ImmutableArray<IpAddr> ClusterIps { get; init; } = [];
 
+    /// <summary>The families of <see cref="ClusterIps"/>.</summary>
+    public Families Families
+    {
+        get
+        {
+            Families families = Families.None;
+            foreach (IpAddr address in ClusterIps)
+            {
+                families |= address.IsIpv4 ? Families.Ipv4 : Families.Ipv6;
+            }
+
+            return families;
+        }
+    }
+
     /// <summary>spec.externalIPs of the service's families.</summary>
     public ImmutableArray<IpAddr> ExternalIps { get; init; } = [];
 

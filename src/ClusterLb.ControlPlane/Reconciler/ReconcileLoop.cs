@@ -142,7 +142,8 @@ public sealed class ReconcileLoop : IDisposable
         TimeSpan left = Timeout.InfiniteTimeSpan; // before the first complete list there is nothing to compare with
         if (_status.IsSynced)
         {
-            TimeSpan period = TimeSpan.FromTicks(Math.Max(_options.SyncPeriod.Ticks, _resyncDuration.Ticks * ResyncShare));
+            long latest = Math.Max(_options.SyncPeriod.Ticks, _options.ConfigSyncPeriod.Ticks);
+            TimeSpan period = TimeSpan.FromTicks(Math.Clamp(_resyncDuration.Ticks * ResyncShare, _options.SyncPeriod.Ticks, latest));
             TimeSpan untilResync = period - _time.GetElapsedTime(_lastResync);
             left = untilResync > TimeSpan.Zero ? untilResync : TimeSpan.Zero;
         }
@@ -192,6 +193,11 @@ public sealed class ReconcileLoop : IDisposable
         }
 
         _writingSince = null;
+        if (isSynced)
+        {
+            _store.Pending.Written();
+        }
+
         _status = new ReconcileStatus
         {
             IsSynced = isSynced,

@@ -9,6 +9,9 @@ public sealed record ReconcileOptions
     /// <summary>How often all services are compared with the maps, changed or not; later if one comparison takes longer than a hundredth of it. Default: 30 s.</summary>
     public TimeSpan SyncPeriod { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>However long a comparison takes, one is made so often. Default: 15 minutes.</summary>
+    public TimeSpan ConfigSyncPeriod { get; init; } = TimeSpan.FromMinutes(15);
+
     /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
     public IEnumerable<string> Problems()
     {
