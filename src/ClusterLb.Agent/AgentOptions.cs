@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using ClusterLb.Agent.Configuration;
 using ClusterLb.Agent.Steering;
@@ -51,6 +52,9 @@ public sealed record AgentOptions
 
     /// <summary>What a line of the log looks like.</summary>
     public LogFormat LogFormat { get; init; }
+
+    /// <summary>What was said by flags and environment, for /flagz.</summary>
+    public IReadOnlyDictionary<string, string> Flags { get; init; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>/debug/* answers beside /metrics.</summary>
     public bool EnableProfiling { get; init; }

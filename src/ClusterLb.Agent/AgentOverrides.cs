@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
 using ClusterLb.Agent.Configuration;
@@ -112,6 +113,7 @@ public sealed record AgentOverrides
             HealthzBindAddress = Address("--healthz-bind-address", HealthzBindAddress, options.HealthzBindAddress, 10256),
             MetricsBindAddress = Address("--metrics-bind-address", MetricsBindAddress, options.MetricsBindAddress, 10249),
             Verbosity = Verbosity ?? options.Verbosity,
+            Flags = Said(),
         };
 
         IPEndPoint? Address(string flag, string? text, IPEndPoint? current, int defaultPort)
@@ -128,6 +130,19 @@ public sealed record AgentOverrides
 
             return address;
         }
+    }
+
+    /// <summary>What is said, by the flag's name without dashes.</summary>
+    private ImmutableDictionary<string, string> Said()
+    {
+        (string Flag, string? Value)[] all =
+        [
+            ("config", ConfigFile), ("state-dir", StateDirectory), ("manifests", ManifestDirectory), ("kubeconfig", KubeconfigFile),
+            ("hostname-override", NodeName), ("proxy-mode", ProxyMode), ("nodeport-addresses", NodePortAddresses),
+            ("healthz-bind-address", HealthzBindAddress), ("metrics-bind-address", MetricsBindAddress),
+            ("v", Verbosity?.ToString(CultureInfo.InvariantCulture)),
+        ];
+        return all.Where(flag => flag.Value is not null).ToImmutableDictionary(flag => flag.Flag, flag => flag.Value!, StringComparer.Ordinal);
     }
 
     private AgentOptions WithNodePortAddresses(AgentOptions options, ICollection<string> problems)

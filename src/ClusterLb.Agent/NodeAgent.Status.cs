@@ -3,8 +3,8 @@ using System.Diagnostics.Metrics;
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.Agent.HealthCheck;
+using ClusterLb.Agent.Metrics;
 using ClusterLb.ControlPlane.Reconciler;
-using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Host;
 using ClusterLb.Dataplane.Pipeline;
 
@@ -39,7 +39,7 @@ public sealed partial class NodeAgent : IAdminTarget
             Dataplane = await _dataplane.StatusAsync(cancellation),
             DataplaneState = DataplaneState(),
             Steering = _steeringLoop.Status,
-            Maps = [.. MapFill()],
+            Maps = [.. _maps.Fill.Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
         };
     }
 
@@ -82,12 +82,6 @@ public sealed partial class NodeAgent : IAdminTarget
             reasons.Add("the first sync is not complete");
         }
 
-        // kube-proxy's measure: the oldest change has waited for two periods.
-        if (sync.PendingSince is { } since && _time.GetUtcNow() - since >= 2 * _options.SyncPeriod)
-        {
-            reasons.Add($"changes wait since {since.UtcDateTime:HH:mm:ss}: {sync.LastError ?? "the sync is late"}");
-        }
-
         if (!dataplane.Serving)
         {
             reasons.Add(DataplaneState());
@@ -102,12 +96,13 @@ public sealed partial class NodeAgent : IAdminTarget
             reasons.Add(steering.LastError);
         }
 
+        DateTimeOffset now = _time.GetUtcNow();
         return new AgentHealth
         {
-            Families = _steeringLoop.Families,
-            LastUpdated = sync.LastSync,
+            Families = [.. _steeringLoop.Families.Select(name => FamilyHealth.Of(name, _store.Pending.Of(name == "IPv4"), now, _options.SyncPeriod))],
             NodeEligible = _store.Node is not { IsDraining: true },
             Reasons = reasons.ToImmutable(),
+            Warnings = sync.FullMaps.IsEmpty ? [] : [SyncError(sync)],
         };
     }
 
@@ -120,50 +115,11 @@ public sealed partial class NodeAgent : IAdminTarget
     private static string SyncError(ReconcileStatus sync) =>
         sync.LastError ?? (sync.FullMaps.IsEmpty ? "" : $"Full: {string.Join(", ", sync.FullMaps)}; {sync.IncompleteServices} services are not served completely.");
 
-    private IEnumerable<MapStatus> MapFill()
-    {
-        yield return new MapStatus(_maps.Services.Name, _maps.Services.Count, _maps.Services.Capacity);
-        yield return new MapStatus(_maps.Backends.Name, _maps.Backends.Count, _maps.Backends.Capacity);
-        yield return new MapStatus(_maps.ReverseNat.Name, _maps.ReverseNat.Count, _maps.ReverseNat.Capacity);
-        yield return new MapStatus(_maps.Serving.Name, _maps.Serving.Count, _maps.Serving.Capacity);
-        yield return new MapStatus(_maps.Eligible.Name, _maps.Eligible.Count, _maps.Eligible.Capacity);
-        yield return new MapStatus(_maps.ServicePorts.Name, _maps.ServicePorts.Count, _maps.ServicePorts.Capacity);
-        yield return new MapStatus(_maps.Networks.Name, _maps.Networks.Count, _maps.Networks.Capacity);
-        yield return new MapStatus(_maps.SourceRanges.Name, _maps.SourceRanges.Count, _maps.SourceRanges.Capacity);
-    }
-
-    // Cilium's names with our prefix, so that dashboards translate; kube-proxy's where it has them.
     private void ObserveMetrics()
     {
         Meter meter = _metrics.Meter;
-        string directory = _options.StateDirectory;
-        meter.CreateObservableCounter("clusterlb_drop_count_total", () => Drops(PipelineCounters.Read(directory)), null,
-            "Packets dropped or rejected, by reason.");
-        meter.CreateObservableCounter("clusterlb_forward_count_total", () => (long)PipelineCounters.Read(directory).Packets(Verdict.Forward), null,
-            "Packets translated and forwarded.");
-        meter.CreateObservableCounter("clusterlb_forward_bytes_total", () => (long)PipelineCounters.Read(directory).Bytes(Verdict.Forward), null,
-            "Bytes of packets translated and forwarded, IP headers included.");
-        meter.CreateObservableCounter("clusterlb_new_flows_total", () => (long)PipelineCounters.Read(directory).NewFlows, null, "Flows begun.");
-        meter.CreateObservableGauge("clusterlb_bpf_map_pressure", () => MapFill().Select(map => Labelled((double)map.Count / map.Capacity, "map_name", map.Name)),
-            null, "Fill of each map, from 0 to 1.");
-        meter.CreateObservableGauge("clusterlb_bpf_map_capacity", () => MapFill().Select(map => Labelled((long)map.Capacity, "map_name", map.Name)),
-            null, "Entries that fit into each map.");
-        meter.CreateObservableGauge("kubeproxy_sync_proxy_rules_last_timestamp_seconds", () => Seconds(_reconciling.Status.LastSync), "s",
-            "When the last sync ended.");
-        meter.CreateObservableGauge("kubeproxy_sync_proxy_rules_last_queued_timestamp_seconds", () => Seconds(_reconciling.Status.PendingSince), "s",
-            "When the oldest change came that is not applied yet; 0 if all are.");
-        meter.CreateObservableCounter("clusterlb_dataplane_restarts_total", () => (long)_dataplane.Health.Restarts, null,
-            "Dataplanes started because one had died.");
-        meter.CreateObservableGauge("clusterlb_dataplane_serving", () => _dataplane.Health.Serving ? 1L : 0L, null,
-            "1 while the dataplane's workers show signs of life.");
+        SyncMetrics.Observe(meter, _store.Pending, () => _reconciling.Status.NoLocalBackends);
+        DataplaneMetrics.Observe(meter, () => PipelineCounters.Read(_options.StateDirectory), () => _maps.Fill, () => _dataplane.Health);
+        ProcessMetrics.Observe(meter, AgentRecord.ProgramVersion);
     }
-
-    private static IEnumerable<Measurement<long>> Drops(PipelineCounters counters) =>
-        Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None)
-            .Select(reason => Labelled((long)counters.Drops(reason), "reason", reason.ToString()));
-
-    private static double Seconds(DateTimeOffset? time) => time?.ToUnixTimeMilliseconds() / 1000.0 ?? 0;
-
-    private static Measurement<T> Labelled<T>(T value, string label, string text)
-        where T : struct => new(value, new KeyValuePair<string, object?>(label, text));
 }

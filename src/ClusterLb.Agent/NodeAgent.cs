@@ -1,8 +1,8 @@
-using System.Diagnostics.CodeAnalysis;
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.Agent.HealthCheck;
 using ClusterLb.Agent.Http;
+using ClusterLb.Agent.Logging;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.Agent.Network;
 using ClusterLb.Agent.Steering;
@@ -26,6 +26,9 @@ namespace ClusterLb.Agent;
 /// </remarks>
 public sealed partial class NodeAgent : IHostedService, IDisposable
 {
+    // After TERM a part has this long to end; whoever started the agent kills it before long.
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
+
     private readonly AgentOptions _options;
     private readonly IReadOnlyList<string> _warnings;
     private readonly ILoggerFactory _loggers;
@@ -33,11 +36,13 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private readonly IHostApplicationLifetime _lifetime;
     private readonly TimeProvider _time = TimeProvider.System;
     private readonly DateTimeOffset _startedAt = TimeProvider.System.GetUtcNow();
-    private readonly CancellationTokenSource _stop = new();
     private readonly Stack<Func<ValueTask>> _undo = new();
-    private readonly List<Task> _loops = [];
+    private readonly AgentLoops _loops;
+    private readonly KlogProvider _klog;
     private Exception? _failure;
     private long _resyncsSeen; // of the reconcile loop's thread
+    private bool _isStuck; // a loop did not end: nothing that it may use is taken away, the process ends with it
+    private string _fullMaps = ""; // as last told; of the reconcile loop's thread
 
     // Outlives all other parts: what they leave behind is removed under it.
     private StateLease? _lease;
@@ -51,15 +56,18 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private FirstPackets _firstPackets = null!;
     private SteeringLoop _steeringLoop = null!;
     private AgentMetrics _metrics = null!;
+    private HealthCheckNodePorts _healthPorts = null!;
     private ObjectSource _source = null!;
 
-    internal NodeAgent(AgentOptions options, IReadOnlyList<string> warnings, ILoggerFactory loggers, IHostApplicationLifetime lifetime)
+    internal NodeAgent(AgentOptions options, IReadOnlyList<string> warnings, KlogProvider klog, ILoggerFactory loggers, IHostApplicationLifetime lifetime)
     {
         _options = options;
         _warnings = warnings;
         _loggers = loggers;
         _lifetime = lifetime;
+        _klog = klog;
         _log = loggers.CreateLogger<NodeAgent>();
+        _loops = new AgentLoops(OnLoopFailed);
     }
 
     /// <summary>Runs the agent until <paramref name="stop"/>, SIGTERM or SIGINT.</summary>
@@ -77,8 +85,9 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         }
 
         NodeAgent? agent = null;
-        using IHost host = AgentHost.Build(options, services => agent = new NodeAgent(
-            options, warnings, services.GetRequiredService<ILoggerFactory>(), services.GetRequiredService<IHostApplicationLifetime>()));
+        using var klog = new KlogProvider(Console.Error, options.Verbosity, options.LogFormat);
+        using IHost host = AgentHost.Build(klog, services => agent = new NodeAgent(
+            options, warnings, klog, services.GetRequiredService<ILoggerFactory>(), services.GetRequiredService<IHostApplicationLifetime>()));
         await host.RunAsync(stop);
         if (agent?._failure is { } failure)
         {
@@ -147,15 +156,18 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         finally
         {
             await UndoAsync();
-            _lease?.Dispose();
+            Dispose();
         }
     }
 
     /// <inheritdoc/>
     public void Dispose() // all else goes in StopAsync, in order
     {
-        _lease?.Dispose();
-        _stop.Dispose();
+        if (!_isStuck)
+        {
+            _lease?.Dispose();
+            _loops.Dispose();
+        }
     }
 
     private async Task StartPartsAsync(CancellationToken cancellation)
@@ -200,7 +212,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     {
         _store = new ClusterStateStore(_options.NodeName);
         _store.ProblemFound += OnProblem;
-        var periods = new ReconcileOptions { MinSyncPeriod = _options.MinSyncPeriod, SyncPeriod = _options.SyncPeriod };
+        var periods = new ReconcileOptions { MinSyncPeriod = _options.MinSyncPeriod, SyncPeriod = _options.SyncPeriod, ConfigSyncPeriod = _options.ConfigSyncPeriod };
         var trace = new SyncTrace(_maps.Awaited);
         trace.Written += _metrics.RecordWritten;
         trace.FirstPacketSeen += _metrics.RecordFirstPacket;
@@ -212,6 +224,8 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         Undo(() => _steeringLoop.Dispose());
         _steeringLoop.ReadNetwork();
 
+        _healthPorts = new HealthCheckNodePorts(_options.NodeName, _source.Events, () => Health().Healthy, _loggers.CreateLogger("Healthcheck"));
+        _undo.Push(_healthPorts.DisposeAsync);
         _reconciling.Completed += OnSynced;
         _store.Changed += _steeringLoop.OnStoreChanged;
         _dataplane.DeviceRecreated += _steeringLoop.Verify;
@@ -221,15 +235,12 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
 
     private void StartLoops()
     {
-        _undo.Push(async () =>
-        {
-            await _stop.CancelAsync();
-            await Task.WhenAll(_loops);
-        });
-        Run("source", token => _source.RunAsync(_store, token));
-        Run("maps", _reconciling.RunAsync);
-        Run("first packets", _firstPackets.RunAsync);
-        Run("steering", _steeringLoop.RunAsync);
+        _undo.Push(StopLoopsAsync);
+        _loops.Run("source", token => _source.RunAsync(_store, token));
+        _loops.Run("maps", _reconciling.RunAsync);
+        _loops.Run("first packets", _firstPackets.RunAsync);
+        _loops.Run("steering", _steeringLoop.RunAsync);
+        _loops.Run("health check node ports", _healthPorts.RunAsync);
     }
 
     private async Task StartServersAsync(uint? group, CancellationToken cancellation)
@@ -248,7 +259,8 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
             ObserveMetrics();
             var text = new PrometheusText(_metrics.Meter);
             Undo(() => text.Dispose());
-            await StartServerAsync(new HttpEndpoint(metricsAddress, new MetricsHandler(text).HandleAsync, _loggers.CreateLogger("Metrics")), cancellation);
+            var handler = new ComponentHandler(text, _options, _startedAt, _options.EnableProfiling ? new DebugHandler(_klog) : null, _time);
+            await StartServerAsync(new HttpEndpoint(metricsAddress, handler.HandleAsync, _loggers.CreateLogger("Metrics")), cancellation);
         }
     }
 
@@ -271,28 +283,33 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private void OnSynced(ReconcileStatus status)
     {
         _maps.Reclaim();
-        if (status.Resyncs != _resyncsSeen)
+        bool isFull = status.Resyncs != _resyncsSeen;
+        if (isFull)
         {
             _resyncsSeen = status.Resyncs;
             Trim(isFirst: status.Resyncs == 1);
         }
 
-        _metrics.RecordSync(status.LastDuration);
+        _healthPorts.SetServices(status.HealthChecks);
+        _healthPorts.SetNetwork(_store.Network, _store.Node);
         _steeringLoop.OnSynced(status);
+        TellOfFullMaps(status);
         if (status.LastError is { } error)
         {
             _log.LogError("Sync failed, will try again {Reason}", error);
+            return;
         }
-        else if (!status.FullMaps.IsEmpty)
+
+        if (!status.IsSynced)
         {
-            _log.LogError("Maps are full, some services are not served completely {Maps} {Services}", status.FullMaps, status.IncompleteServices);
-            _source.Events.Warn(ObjectReader.NodeKind, new ObjectName("", _options.NodeName), "MapFull",
-                $"No room in {string.Join(", ", status.FullMaps)}: some services are not served completely on this node. Raise maps in ClusterLbConfiguration.");
+            _log.LogDebug("Not syncing until all Services and EndpointSlices have been received");
+            return;
         }
-        else
-        {
-            _log.LogDebug("SyncProxyRules complete {Elapsed} {Services} {Backends}", status.LastDuration, status.Services, status.Backends);
-        }
+
+        _metrics.RecordSync(status.LastDuration, isFull ? Families.Both : _store.Pending.LastWritten, isFull);
+        _log.LogDebug("Syncing rules {FullSync}", isFull);
+        _log.LogDebug("Reloading service data {NumServices} {NumEndpoints}", status.Services, status.Backends);
+        _log.LogDebug("SyncProxyRules complete {Elapsed} {FullSync}", status.LastDuration, isFull);
     }
 
     /// <summary>Gives back what only a look at everything needed: page tables of the maps, and once the garbage of the first list.</summary>
@@ -305,23 +322,44 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         }
     }
 
-    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "A loop that ended cannot be mended here: the agent ends, and its service manager starts it again.")]
-    private void Run(string name, Func<CancellationToken, Task> loop) => _loops.Add(Task.Run(async () =>
+    /// <summary>A map that is full leaves services without backends: a line and an event whenever that changes, not with every sync.</summary>
+    private void TellOfFullMaps(ReconcileStatus status)
     {
-        try
+        string now = status.FullMaps.IsEmpty ? "" : string.Join(", ", status.FullMaps);
+        if (now == _fullMaps)
         {
-            await loop(_stop.Token);
+            return;
         }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+
+        _fullMaps = now;
+        if (now.Length == 0)
         {
+            _log.LogInformation("Maps have room again, all services are served completely");
+            return;
         }
-        catch (Exception e)
+
+        _log.LogError("Maps are full, some services are not served completely {Maps} {Services}", status.FullMaps, status.IncompleteServices);
+        _source.Events.Warn(
+            ObjectReader.NodeKind, new ObjectName("", _options.NodeName), "MapFull",
+            $"{now}: no room, {status.IncompleteServices} services are not served completely on this node; raise maps in ClusterLbConfiguration");
+    }
+
+    private void OnLoopFailed(string name, Exception e)
+    {
+        _failure = e;
+        _log.LogCritical(e, "A part of the agent failed, ending {Part}", name);
+        _lifetime.StopApplication();
+    }
+
+    private async ValueTask StopLoopsAsync()
+    {
+        IReadOnlyList<string> stuck = await _loops.StopAsync(StopPatience);
+        if (stuck.Count > 0)
         {
-            _failure = e;
-            _log.LogCritical(e, "A part of the agent failed, ending {Part}", name);
-            _lifetime.StopApplication();
+            _isStuck = true;
+            _log.LogError("Not everything ended in time; the process ends with it {Parts}", stuck);
         }
-    }));
+    }
 
     private void Undo(Action step) => _undo.Push(() =>
     {
@@ -331,7 +369,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
 
     private async Task UndoAsync()
     {
-        while (_undo.TryPop(out Func<ValueTask>? step))
+        while (!_isStuck && _undo.TryPop(out Func<ValueTask>? step))
         {
             await step();
         }

@@ -53,6 +53,7 @@ public static class EffectiveConfiguration
             ["apiVersion"] = "clusterlb.io/v1alpha1",
             ["kind"] = "ClusterLbConfiguration",
             ["admin"] = new JsonObject { ["group"] = options.AdminGroup ?? "" },
+            ["apiServers"] = new JsonArray([.. options.ApiServers.Select(server => (JsonNode)server.ToString())]),
             ["conntrack"] = new JsonObject
             {
                 ["genericTimeout"] = GoDuration.Format(conntrack.GenericTimeout),

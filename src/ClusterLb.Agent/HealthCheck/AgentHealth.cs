@@ -6,17 +6,21 @@ namespace ClusterLb.Agent.HealthCheck;
 public sealed record AgentHealth
 {
     /// <summary>IPv4 and IPv6, as far as this node has them.</summary>
-    public required ImmutableArray<string> Families { get; init; }
-
-    /// <summary>When the maps were last known to be right: now, unless changes are overdue; null before the first sync.</summary>
-    public DateTimeOffset? LastUpdated { get; init; }
+    public required ImmutableArray<FamilyHealth> Families { get; init; }
 
     /// <summary>False while the node is being drained: balancers outside should not send new connections.</summary>
     public bool NodeEligible { get; init; } = true;
 
-    /// <summary>Why not healthy, each for people; empty if healthy.</summary>
+    /// <summary>Why not healthy, beside families that are late, each for people.</summary>
     public ImmutableArray<string> Reasons { get; init; } = [];
 
+    /// <summary>What people should look at although traffic is served, a full map for example.</summary>
+    public ImmutableArray<string> Warnings { get; init; } = [];
+
     /// <summary>Nothing is wrong. A node that is drained is healthy.</summary>
-    public bool Healthy => Reasons.IsEmpty;
+    public bool Healthy => Reasons.IsEmpty && Families.All(family => family.Healthy);
+
+    /// <summary>When the maps were last known to be right, if they are not now: of the family that is late the longest, else the latest.</summary>
+    public DateTimeOffset? LastUpdated => Families.Where(family => !family.Healthy).OrderBy(family => family.LateSince)
+        .Concat(Families.OrderByDescending(family => family.LastUpdated)).FirstOrDefault().LastUpdated;
 }

@@ -1,3 +1,4 @@
+using ClusterLb.Agent.Http;
 using ClusterLb.Agent.Metrics;
 using Microsoft.AspNetCore.Http;
 
@@ -12,7 +13,7 @@ internal sealed class HealthHandler(Func<AgentHealth> health, AgentMetrics metri
         string path = context.Request.Path.Value ?? "";
         if (path is not ("/healthz" or "/livez"))
         {
-            context.Response.StatusCode = StatusCodes.Status404NotFound;
+            await PlainAnswer.NotFoundAsync(context);
             return;
         }
 

@@ -1,11 +1,17 @@
+using System.Collections.Immutable;
 using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace ClusterLb.Agent.HealthCheck;
 
-/// <summary>The answer of /healthz and /livez, byte for byte what dashboards and cloud balancers know from kube-proxy.</summary>
+/// <summary>The answer of /healthz and /livez: kube-proxy's keys in kube-proxy's order, which dashboards and cloud balancers know.</summary>
+/// <remarks>Two keys of ours stand behind them when there is something to say: reason (503) and warnings.</remarks>
 internal static class HealthResponse
 {
+    // The text is shown to people, not put into a web page.
+    private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>Status and body.</summary>
     /// <param name="health">At <paramref name="now"/>.</param>
     /// <param name="withNode">/healthz: a node that is being drained is refused. /livez does not look at it.</param>
@@ -13,12 +19,12 @@ internal static class HealthResponse
     public static (int Status, byte[] Body) Of(AgentHealth health, bool withNode, DateTimeOffset now)
     {
         bool ok = health.Healthy && (!withNode || health.NodeEligible);
-        DateTimeOffset updated = health.Healthy ? now : health.LastUpdated ?? DateTimeOffset.MinValue;
         using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream))
+        using (var json = new Utf8JsonWriter(stream, Options))
         {
             json.WriteStartObject();
-            WriteTimes(json, updated, now);
+            json.WriteString("lastUpdated", Rfc3339(ok ? now : health.LastUpdated ?? DateTimeOffset.MinValue));
+            json.WriteString("currentTime", Rfc3339(now));
             if (withNode)
             {
                 json.WriteBoolean("nodeEligible", health.NodeEligible);
@@ -26,31 +32,37 @@ internal static class HealthResponse
 
             json.WriteBoolean("healthy", ok);
             json.WriteStartObject("status");
-            foreach (string family in health.Families)
+            foreach (FamilyHealth family in health.Families)
             {
-                json.WriteStartObject(family);
-                WriteTimes(json, updated, now);
-                json.WriteBoolean("healthy", health.Healthy);
+                json.WriteStartObject(family.Name);
+                json.WriteString("lastUpdated", Rfc3339(family.LastUpdated ?? DateTimeOffset.MinValue));
+                json.WriteBoolean("healthy", family.Healthy);
                 json.WriteEndObject();
             }
 
             json.WriteEndObject();
-            if (!health.Healthy)
-            {
-                json.WriteString("reason", string.Join("; ", health.Reasons));
-            }
-
+            WriteReasons(json, health);
             json.WriteEndObject();
         }
 
         return (ok ? 200 : 503, stream.ToArray());
     }
 
-    private static void WriteTimes(Utf8JsonWriter json, DateTimeOffset updated, DateTimeOffset now)
+    private static void WriteReasons(Utf8JsonWriter json, AgentHealth health)
     {
-        json.WriteString("lastUpdated", Rfc3339(updated));
-        json.WriteString("currentTime", Rfc3339(now));
+        ImmutableArray<string> reasons =
+            [.. health.Reasons, .. health.Families.Where(f => !f.Healthy).Select(f => $"{f.Name}: changes wait since {Rfc3339(f.LateSince!.Value)}")];
+        if (!reasons.IsEmpty)
+        {
+            json.WriteString("reason", string.Join("; ", reasons));
+        }
+
+        if (!health.Warnings.IsEmpty)
+        {
+            json.WriteString("warnings", string.Join("; ", health.Warnings));
+        }
     }
 
-    private static string Rfc3339(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fffffff'Z'", CultureInfo.InvariantCulture);
+    // As Go's time.RFC3339Nano: no zeros at the end.
+    private static string Rfc3339(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
 }

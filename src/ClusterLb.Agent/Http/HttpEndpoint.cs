@@ -18,20 +18,29 @@ internal sealed class HttpEndpoint : IAsyncDisposable
 {
     private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(5); // as kube-proxy
 
+    private const int MaxConnections = 256;
+
     private readonly EndPoint _address;
     private readonly RequestDelegate _handler;
     private readonly ILogger _log;
+    private readonly ListenerSet? _listeners;
     private readonly CancellationTokenSource _stop = new();
     private KestrelServer? _server;
     private Task _retry = Task.CompletedTask;
 
-    /// <summary>An endpoint that does not listen yet.</summary>
+    /// <summary>An endpoint that does not listen yet. An address of 0.0.0.0 is both families, as it is to Go.</summary>
     public HttpEndpoint(EndPoint address, RequestDelegate handler, ILogger log)
     {
-        _address = address;
+        _address = address is IPEndPoint { Port: var port } any && any.Address.Equals(IPAddress.Any) && Socket.OSSupportsIPv6
+            ? new IPEndPoint(IPAddress.IPv6Any, port)
+            : address;
         _handler = handler;
         _log = log;
     }
+
+    /// <summary>An endpoint that listens wherever the set does.</summary>
+    public HttpEndpoint(ListenerSet listeners, RequestDelegate handler, ILogger log)
+        : this(listeners.EndPoint, handler, log) => _listeners = listeners;
 
     /// <summary>Listens.</summary>
     /// <exception cref="IOException">The address is in use, or not of this node.</exception>
@@ -41,10 +50,12 @@ internal sealed class HttpEndpoint : IAsyncDisposable
         ILoggerFactory quiet = NullLoggerFactory.Instance;
         var options = new KestrelServerOptions { AddServerHeader = false };
         options.Limits.MaxRequestBodySize = 65_536;
-        options.Limits.MaxConcurrentConnections = 256;
+        options.Limits.MaxConcurrentConnections = _listeners is null ? MaxConnections : 8 * MaxConnections;
         options.Listen(_address);
-        var server = new KestrelServer(
-            Options.Create(options), new SocketTransportFactory(Options.Create(new SocketTransportOptions()), quiet), quiet);
+        IConnectionListenerFactory transport = _listeners is null
+            ? new SocketTransportFactory(Options.Create(new SocketTransportOptions()), quiet)
+            : _listeners;
+        var server = new KestrelServer(Options.Create(options), transport, quiet);
         try
         {
             await server.StartAsync(new Application(_handler, _log), cancellation);

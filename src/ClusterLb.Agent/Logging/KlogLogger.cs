@@ -1,6 +1,3 @@
-using System.Collections;
-using System.Globalization;
-using System.Text;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Logging;
@@ -10,7 +7,7 @@ namespace ClusterLb.Agent.Logging;
 /// A message template is what happened, then the names of its values: <c>"Steering repaired {Changes}"</c> is written as
 /// <c>"Steering repaired" changes=3</c>. A sentence with values in its middle is written as the sentence it is.
 /// </remarks>
-internal sealed class KlogLogger(KlogProvider provider, string category) : ILogger
+internal sealed class KlogLogger(KlogProvider provider, string caller) : ILogger
 {
     private const string TemplateKey = "{OriginalFormat}";
 
@@ -26,28 +23,16 @@ internal sealed class KlogLogger(KlogProvider provider, string category) : ILogg
             return;
         }
 
-        var line = new StringBuilder();
         IReadOnlyList<KeyValuePair<string, object?>> values = state as IReadOnlyList<KeyValuePair<string, object?>> ?? [];
-        string? template = values.FirstOrDefault(value => value.Key == TemplateKey).Value as string;
-        string? stem = Stem(template);
-        Quote(line, string.IsNullOrEmpty(stem) ? formatter(state, exception) : stem);
-        foreach ((string key, object? value) in values)
-        {
-            if (key != TemplateKey && !string.IsNullOrEmpty(stem))
-            {
-                line.Append(' ').Append(char.ToLowerInvariant(key[0])).Append(key, 1, key.Length - 1).Append('=');
-                Append(line, value);
-            }
-        }
-
-        if (exception is not null)
-        {
-            line.Append(" err=");
-            Quote(line, logLevel >= LogLevel.Error ? exception.ToString() : exception.Message);
-        }
-
-        provider.Write(logLevel, category, line.ToString());
+        string? stem = Stem(values.FirstOrDefault(value => value.Key == TemplateKey).Value as string);
+        string? error = exception is null ? null : logLevel >= LogLevel.Error ? exception.ToString() : exception.Message;
+        provider.Write(logLevel, eventId, caller, string.IsNullOrEmpty(stem)
+            ? new KlogMessage(formatter(state, exception), [], error)
+            : new KlogMessage(stem, [.. values.Where(value => value.Key != TemplateKey).Select(Named)], error));
     }
+
+    private static KeyValuePair<string, object?> Named(KeyValuePair<string, object?> value) =>
+        new(char.ToLowerInvariant(value.Key[0]) + value.Key[1..], value.Value);
 
     // The words before the values, if only values follow.
     private static string? Stem(string? template)
@@ -74,59 +59,5 @@ internal sealed class KlogLogger(KlogProvider provider, string category) : ILogg
         }
 
         return template[..brace].TrimEnd();
-    }
-
-    private static void Append(StringBuilder line, object? value)
-    {
-        switch (value)
-        {
-            case null:
-                line.Append("<nil>");
-                break;
-            case bool flag:
-                line.Append(flag ? "true" : "false");
-                break;
-            case TimeSpan duration:
-                line.Append(CultureInfo.InvariantCulture, $"\"{duration.TotalMilliseconds}ms\"");
-                break;
-            case IFormattable number when value is int or long or uint or ulong or short or ushort or byte or double:
-                line.Append(number.ToString(null, CultureInfo.InvariantCulture));
-                break;
-            case string text:
-                Quote(line, text);
-                break;
-            case IEnumerable items:
-                line.Append('[').AppendJoin(' ', items.Cast<object?>()).Append(']');
-                break;
-            default:
-                Quote(line, value.ToString() ?? "");
-                break;
-        }
-    }
-
-    // As Go's %q: one message is one line.
-    private static void Quote(StringBuilder line, string text)
-    {
-        line.Append('"');
-        foreach (char c in text)
-        {
-            switch (c)
-            {
-                case '"' or '\\':
-                    line.Append('\\').Append(c);
-                    break;
-                case '\n':
-                    line.Append("\\n");
-                    break;
-                case < ' ':
-                    line.Append(CultureInfo.InvariantCulture, $"\\x{(int)c:x2}");
-                    break;
-                default:
-                    line.Append(c);
-                    break;
-            }
-        }
-
-        line.Append('"');
     }
 }

@@ -40,7 +40,7 @@ internal sealed class PrometheusText : IDisposable
             foreach ((string name, SortedDictionary<string, MetricSeries> family) in _families)
             {
                 Instrument instrument = family.Values.First().Instrument;
-                text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {instrument.Description}\n# TYPE {name} {TypeOf(instrument)}\n");
+                text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {EscapeHelp(instrument.Description ?? "")}\n# TYPE {name} {TypeOf(instrument)}\n");
                 foreach (MetricSeries series in family.Values)
                 {
                     Write(text, name, series);
@@ -90,7 +90,7 @@ internal sealed class PrometheusText : IDisposable
         string before = series.Labels.Length == 0 ? "" : series.Labels + ",";
         foreach ((double bound, long count) in series.Buckets())
         {
-            Line(text, name + "_bucket", $"{before}le=\"{bound.ToString(CultureInfo.InvariantCulture)}\"", count);
+            Line(text, name + "_bucket", $"{before}le=\"{Number(bound)}\"", count);
         }
 
         Line(text, name + "_bucket", before + "le=\"+Inf\"", series.Count);
@@ -106,7 +106,7 @@ internal sealed class PrometheusText : IDisposable
             text.Append('{').Append(labels).Append('}');
         }
 
-        text.Append(' ').Append(value.ToString("R", CultureInfo.InvariantCulture)).Append('\n');
+        text.Append(' ').Append(Number(value)).Append('\n');
     }
 
     private static string TypeOf(Instrument instrument) => instrument switch
@@ -115,6 +115,16 @@ internal sealed class PrometheusText : IDisposable
         Counter<long> or Counter<double> or ObservableCounter<long> or ObservableCounter<double> => "counter",
         _ => "gauge",
     };
+
+    private static string Number(double value) => value switch
+    {
+        double.PositiveInfinity => "+Inf",
+        double.NegativeInfinity => "-Inf",
+        _ => value.ToString("R", CultureInfo.InvariantCulture),
+    };
+
+    private static string EscapeHelp(string help) =>
+        help.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
 
     private static string Escape(string label) =>
         label.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);

@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using ClusterLb.Agent.Metrics;
 
-namespace ClusterLb.Tests.Agent;
+namespace ClusterLb.Tests.Agent.Metrics;
 
 public sealed class PrometheusTextTests
 {

@@ -1,0 +1,67 @@
+using System.Diagnostics.Metrics;
+using ClusterLb.Agent.DataplaneChild;
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Pipeline;
+
+namespace ClusterLb.Agent.Metrics;
+
+/// <summary>What the dataplane counts, and how full the maps are: Cilium's names with our prefix, so that dashboards translate.</summary>
+internal static class DataplaneMetrics
+{
+    private static readonly KeyValuePair<string, object?> Original = new("direction", "original");
+    private static readonly KeyValuePair<string, object?> Reply = new("direction", "reply");
+
+    /// <summary>Adds them.</summary>
+    /// <param name="meter">Whose instruments they become.</param>
+    /// <param name="counters">Reads the counters of all workers.</param>
+    /// <param name="fill">Reads how full the maps are.</param>
+    /// <param name="health">Of the dataplane process.</param>
+    public static void Observe(Meter meter, Func<PipelineCounters> counters, Func<IEnumerable<MapFill>> fill, Func<DataplaneHealth> health)
+    {
+        meter.CreateObservableCounter("clusterlb_drop_count_total", () => Drops(counters()), null, "Packets dropped or rejected, by reason and direction.");
+        meter.CreateObservableCounter(
+            "clusterlb_drop_bytes_total", () => Bytes(counters(), Verdict.Drop, Verdict.Reject), null, "Bytes of packets dropped or rejected, IP headers included.");
+        meter.CreateObservableCounter("clusterlb_forward_count_total", () => Forwarded(counters()), null, "Packets translated and forwarded.");
+        meter.CreateObservableCounter(
+            "clusterlb_forward_bytes_total", () => Bytes(counters(), Verdict.Forward), null, "Bytes of packets translated and forwarded, IP headers included.");
+        meter.CreateObservableCounter("clusterlb_new_flows_total", () => (long)counters().NewFlows, null, "Flows begun.");
+        meter.CreateObservableCounter(
+            "clusterlb_repicked_flows_total", () => (long)counters().RepickedFlows, null, "UDP flows that got another backend because theirs no longer served.");
+        meter.CreateObservableGauge(
+            "clusterlb_bpf_map_pressure", () => fill().Select(map => Labelled((double)map.Count / map.Capacity, map.Name)), null, "Fill of each map, from 0 to 1.");
+        meter.CreateObservableGauge(
+            "clusterlb_bpf_map_capacity", () => fill().Select(map => Labelled((long)map.Capacity, map.Name)), null, "Entries that fit into each map.");
+        meter.CreateObservableCounter(
+            "clusterlb_dataplane_restarts_total", () => (long)health().Restarts, null, "Dataplanes started because one had died.");
+        meter.CreateObservableGauge(
+            "clusterlb_dataplane_serving", () => health().Serving ? 1L : 0L, null, "1 while the dataplane's workers show signs of life.");
+    }
+
+    private static IEnumerable<Measurement<long>> Drops(PipelineCounters counters)
+    {
+        foreach (DropReason reason in Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None))
+        {
+            var label = new KeyValuePair<string, object?>("reason", reason.ToString());
+            ulong reply = counters.ReplyDrops(reason);
+            yield return new((long)(counters.Drops(reason) - reply), Original, label);
+            yield return new((long)reply, Reply, label);
+        }
+    }
+
+    private static Measurement<long>[] Forwarded(PipelineCounters counters)
+    {
+        ulong reply = counters.ReplyPackets(Verdict.Forward);
+        return [new((long)(counters.Packets(Verdict.Forward) - reply), Original), new((long)reply, Reply)];
+    }
+
+    private static Measurement<long>[] Bytes(PipelineCounters counters, params Verdict[] verdicts)
+    {
+        long all = verdicts.Sum(verdict => (long)counters.Bytes(verdict));
+        long reply = verdicts.Sum(verdict => (long)counters.ReplyBytes(verdict));
+        return [new(all - reply, Original), new(reply, Reply)];
+    }
+
+    private static Measurement<T> Labelled<T>(T value, string map)
+        where T : struct => new(value, new KeyValuePair<string, object?>("map_name", map));
+}
