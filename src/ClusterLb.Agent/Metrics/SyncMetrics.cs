@@ -39,5 +39,5 @@ internal static class SyncMetrics
     private static Measurement<long> Gap(int count, bool isIpv4, string policy) =>
         new(count, FamilyLabel.Of(isIpv4), new KeyValuePair<string, object?>("traffic_policy", policy));
 
-    private static double Seconds(DateTimeOffset? time) => time?.ToUnixTimeMilliseconds() / 1000.0 ?? 0;
+    private static double Seconds(DateTimeOffset? time) => (time - DateTimeOffset.UnixEpoch)?.TotalSeconds ?? 0;
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
@@ -9,6 +10,8 @@ namespace ClusterLb.Agent.Network;
 internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore store)
 {
     private readonly ServiceRangeGuess _guess = new();
+    private readonly ConcurrentQueue<Service> _put = new();
+    private bool _isFollowing; // only when ranges have to be guessed
 
     /// <summary>Who says where service addresses come from.</summary>
     public ServiceRangeOrigin RangeOrigin => !store.ServiceCidrs.IsEmpty ? ServiceRangeOrigin.Cluster
@@ -38,23 +41,49 @@ internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore sto
 
     private ImmutableArray<IpPrefix> ServiceRanges(ImmutableArray<IpAddr> nodeAddresses)
     {
-        switch (RangeOrigin)
+        if (RangeOrigin != ServiceRangeOrigin.Guessed)
         {
-            case ServiceRangeOrigin.Cluster:
-                return store.ServiceCidrs;
-            case ServiceRangeOrigin.Configured:
-                return [.. options.ServiceCidrs];
+            ForgetServices();
+            return RangeOrigin == ServiceRangeOrigin.Cluster ? store.ServiceCidrs : [.. options.ServiceCidrs];
         }
 
-        foreach (ObjectName name in store.ServiceNames())
+        LookAtServices();
+        IEnumerable<IpPrefix> podRanges = options.DetectLocalMode == DetectLocalMode.NodeCidr ? store.Node?.PodRanges ?? [] : options.ClusterCidrs;
+        return _guess.Ranges(nodeAddresses, podRanges);
+    }
+
+    /// <summary>All services once, then only those that come: this is asked for after every sync.</summary>
+    private void LookAtServices()
+    {
+        if (!_isFollowing)
         {
-            foreach (IpAddr address in store.Get(name).Service?.ClusterIps ?? [])
+            _isFollowing = true;
+            store.ServicePut += _put.Enqueue; // before the look, so that none is missed
+            foreach (ObjectName name in store.ServiceNames())
             {
-                _guess.Add(address);
+                Look(store.Get(name).Service);
             }
         }
 
-        IEnumerable<IpPrefix> podRanges = options.DetectLocalMode == DetectLocalMode.NodeCidr ? store.Node?.PodRanges ?? [] : options.ClusterCidrs;
-        return _guess.Ranges(nodeAddresses, podRanges);
+        while (_put.TryDequeue(out Service? service))
+        {
+            Look(service);
+        }
+    }
+
+    /// <summary>Nobody will ask soon: what comes must not pile up.</summary>
+    private void ForgetServices()
+    {
+        store.ServicePut -= _put.Enqueue;
+        _isFollowing = false;
+        _put.Clear();
+    }
+
+    private void Look(Service? service)
+    {
+        foreach (IpAddr address in service?.ClusterIps ?? [])
+        {
+            _guess.Add(address);
+        }
     }
 }

@@ -27,6 +27,9 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
     /// <summary>Raised after every change, on the thread that made it. Handlers must be quick and must not call back.</summary>
     public event Action? Changed;
 
+    /// <summary>Raised for every service that came or changed, before <see cref="Changed"/> and under the same rules.</summary>
+    public event Action<Service>? ServicePut;
+
     /// <summary>Raised once for every new problem, on the thread that found it.</summary>
     public event Action<ObjectProblem>? ProblemFound;
 
@@ -113,6 +116,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             Observe(new ObservedChange(service.Name, service.Name, ObservedChange.Service, "", service.Times));
         }
 
+        ServicePut?.Invoke(service);
         Changed?.Invoke();
     }
 
