@@ -80,8 +80,8 @@ public sealed class ObjectReader
         }
         catch (InvalidOperationException e)
         {
-            // A text that is no text: half a surrogate pair. It must not take the objects after it along.
-            problems.Add(new ObjectProblem(origin, kind, default, "", $"unreadable ({e.Message}); the object is skipped"));
+            // As below, in its name.
+            problems.Add(new ObjectProblem(origin, kind, default, "metadata", $"unreadable ({e.Message}); the object is skipped"));
             return null;
         }
     }
@@ -108,12 +108,21 @@ public sealed class ObjectReader
             return context.Bad();
         }
 
-        return kind switch
+        try
         {
-            ServiceKind => ServiceReader.Read(item, metadata, context),
-            SliceKind => EndpointSliceReader.Read(item, metadata, context),
-            _ => NodeReader.Read(item, metadata, context),
-        };
+            return kind switch
+            {
+                ServiceKind => ServiceReader.Read(item, metadata, context),
+                SliceKind => EndpointSliceReader.Read(item, metadata, context),
+                _ => NodeReader.Read(item, metadata, context),
+            };
+        }
+        catch (InvalidOperationException e)
+        {
+            // A text that is no text: half a surrogate pair. It must not take the objects after it along.
+            context.Report("", $"unreadable ({e.Message}); the object is skipped");
+            return context.Bad();
+        }
     }
 
     private static string Text(JsonElement parent, string name) => parent.TryText(name, out string? text) ? text : "";

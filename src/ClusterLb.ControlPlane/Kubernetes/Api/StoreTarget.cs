@@ -88,26 +88,9 @@ internal sealed class StoreTarget(ClusterStateStore store, ApiResource resource)
     private KubernetesObject? Read(JsonElement item, long received)
     {
         _nameless.Clear();
-        try
-        {
-            KubernetesObject? found = _reader.Read(item, resource.Kind, resource.ApiVersion, Origin, _nameless, received);
-            store.SetProblems(Origin, resource.Kind, default, [.. _nameless]);
-            return found;
-        }
-        catch (InvalidOperationException e)
-        {
-            // Text that is no Unicode.
-            if (!TryName(item, out ObjectName name))
-            {
-                store.SetProblems(Origin, resource.Kind, default, [new ObjectProblem(Origin, resource.Kind, default, "metadata", e.Message)]);
-                return null;
-            }
-
-            return new KubernetesObject(resource.Kind, name, ReadOutcome.Bad)
-            {
-                Problems = [new ObjectProblem(Origin, resource.Kind, name, "", $"cannot be read: {e.Message}")],
-            };
-        }
+        KubernetesObject? found = _reader.Read(item, resource.Kind, resource.ApiVersion, Origin, _nameless, received);
+        store.SetProblems(Origin, resource.Kind, default, [.. _nameless]);
+        return found;
     }
 
     private void Remove(ObjectName name)
