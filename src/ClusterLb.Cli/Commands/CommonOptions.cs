@@ -11,7 +11,7 @@ internal sealed class CommonOptions
 
     private readonly Option<string> _format = new("--output", "-o")
     {
-        Description = "Output format: table (for people) or json (for programs)",
+        Description = "Output format: table (for people) or json (for programs; explain --vectors: unless told otherwise)",
         HelpName = "table|json",
         DefaultValueFactory = _ => "table",
         Recursive = true,
@@ -42,6 +42,9 @@ internal sealed class CommonOptions
     public string? TypedStateDir(ParseResult parsed) => parsed.GetResult(_stateDir) is { Implicit: false } ? StateDir(parsed) : null;
 
     /// <summary>For whom to print.</summary>
-    public OutputFormat Format(ParseResult parsed) =>
-        parsed.GetRequiredValue(_format) == "json" ? OutputFormat.Json : OutputFormat.Table;
+    /// <param name="parsed">The command line.</param>
+    /// <param name="usual">For whom, if it does not say.</param>
+    public OutputFormat Format(ParseResult parsed, OutputFormat usual = OutputFormat.Table) =>
+        parsed.GetResult(_format) is not { Implicit: false } ? usual
+        : parsed.GetRequiredValue(_format) == "json" ? OutputFormat.Json : OutputFormat.Table;
 }

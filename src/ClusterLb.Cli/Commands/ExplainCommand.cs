@@ -41,7 +41,7 @@ internal static class ExplainCommand
         {
             if (parsed.GetRequiredValue(vectors) is { Length: > 0 } files)
             {
-                return RunVectors(files, common.Format(parsed), terminal);
+                return RunVectors(files, common.Format(parsed, usual: OutputFormat.Json), terminal); // programs read it first of all
             }
 
             FlowTuple tuple = TupleText.Parse(

@@ -106,6 +106,22 @@ public sealed class CommandLineTests
     }
 
     [Theory]
+    [InlineData(new string[0], "{")]
+    [InlineData(new[] { "-o", "json" }, "{")]
+    [InlineData(new[] { "-o", "table" }, "0 passed, 0 failed, 0 skipped")]
+    public async Task Vectors_are_reported_in_JSON_unless_a_table_is_asked_for(string[] format, string starts)
+    {
+        string file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, """{ "cases": [] }""");
+
+        CliRun run = await CliRun.Of(["explain", "--vectors", file, .. format]);
+
+        File.Delete(file);
+        Assert.Equal(0, run.Status);
+        Assert.StartsWith(starts, run.Out, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("")]
     [InlineData("tcp 10.0.0.1:1")]
     [InlineData("tcp 10.0.0.1:1 10.96.0.1:80 --vectors x.json")]
