@@ -17,5 +17,16 @@ internal static class Eventually
         }
     }
 
+    /// <summary>With words that tell how it is in the end.</summary>
+    public static async Task IsAsync(Func<string> what, Func<bool> holds)
+    {
+        long started = Stopwatch.GetTimestamp();
+        while (!holds())
+        {
+            Assert.True(Stopwatch.GetElapsedTime(started) < Patience, $"still not so after {Patience.TotalSeconds} s: {what()}");
+            await Task.Delay(10);
+        }
+    }
+
     public static Task IsAsync(string what, Func<bool> holds) => IsAsync(what, () => Task.FromResult(holds()));
 }

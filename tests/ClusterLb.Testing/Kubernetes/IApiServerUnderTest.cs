@@ -15,7 +15,7 @@ public interface IApiServerUnderTest : IAsyncDisposable
     /// <summary>Where it listens, on loopback: HTTPS.</summary>
     IPEndPoint EndPoint { get; }
 
-    /// <summary>What its certificate is verified by, as PEM. The certificate is good for loopback and the lab's switch.</summary>
+    /// <summary>What its certificate is verified by, as PEM. The certificate is good for localhost.</summary>
     string AuthorityPem { get; }
 
     /// <summary>A token of the service account that deploy/kubernetes/rbac.yaml gives its rights to.</summary>

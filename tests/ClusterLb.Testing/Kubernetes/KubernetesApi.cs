@@ -12,6 +12,7 @@ public sealed class KubernetesApi : IDisposable
 {
     private readonly HttpClient _http;
 
+    /// <summary>Connects with the first request.</summary>
     /// <param name="server">https://address:port.</param>
     /// <param name="token">A bearer token.</param>
     /// <param name="authorityPem">What the server's certificate is verified by.</param>

@@ -22,7 +22,7 @@ public sealed class RealApiServer : IApiServerUnderTest
 
     private readonly string _programs;
     private readonly string _folder;
-    private readonly ServerCertificates _certificates;
+    private readonly ServerCertificates _certificates = new();
     private readonly string _adminToken = RandomNumberGenerator.GetHexString(32);
     private readonly HashSet<string> _namespaces = ["default", "kube-system"];
     private BoundProcess? _etcd;
@@ -31,16 +31,10 @@ public sealed class RealApiServer : IApiServerUnderTest
     private KubernetesApi? _admin;
     private JsonObject? _agentRole;
 
-    private RealApiServer(string programs, IReadOnlyList<IPAddress> addresses)
+    private RealApiServer(string programs)
     {
         _programs = programs;
-        _certificates = new ServerCertificates(addresses);
-        _folder = Directory.CreateTempSubdirectory("clusterlb-apiserver-").FullName;
-        if (Directory.Exists("/dev/shm"))
-        {
-            Directory.Delete(_folder);
-            _folder = Directory.CreateDirectory(Path.Combine("/dev/shm", Path.GetFileName(_folder))).FullName;
-        }
+        _folder = MemoryFolder.Create("clusterlb-apiserver-");
     }
 
     /// <summary>The folder of the programs; null if nobody names one, and tests use the fake.</summary>
@@ -66,13 +60,12 @@ public sealed class RealApiServer : IApiServerUnderTest
 
     /// <summary>Starts etcd and the API server and binds the agent's account to its rights.</summary>
     /// <param name="rbacManifest">The text of deploy/kubernetes/rbac.yaml.</param>
-    /// <param name="addresses">Where clients will dial it besides loopback, for its certificate.</param>
     /// <exception cref="InvalidOperationException">A program is missing or does not start; the message has the end of its log.</exception>
-    public static async Task<RealApiServer> StartAsync(string rbacManifest, params IReadOnlyList<IPAddress> addresses)
+    public static async Task<RealApiServer> StartAsync(string rbacManifest)
     {
         string programs = Assets ?? throw new InvalidOperationException($"{AssetsVariable} is not set");
         RemoveLeftovers();
-        var server = new RealApiServer(programs, addresses);
+        var server = new RealApiServer(programs);
         try
         {
             await server.StartAllAsync(rbacManifest);
@@ -286,7 +279,7 @@ public sealed class RealApiServer : IApiServerUnderTest
                 JsonObject item = JsonObject.Create(document.RootElement.Clone())!;
                 account = Text(item, "kind") == "ServiceAccount" ? item : account;
                 _agentRole = Text(item, "kind") == "ClusterRole" ? item : _agentRole;
-                await CreateAsync(item);
+                await CreateWhenNamespaceIsThereAsync(item);
             }
         }
 
@@ -304,6 +297,24 @@ public sealed class RealApiServer : IApiServerUnderTest
             ["spec"] = new JsonObject { ["expirationSeconds"] = 7200 },
         });
         AgentToken = Text(answer, "status", "token");
+    }
+
+    // The server makes kube-system itself, a moment after it is ready.
+    private async Task CreateWhenNamespaceIsThereAsync(JsonObject item)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            try
+            {
+                await CreateAsync(item);
+                return;
+            }
+            catch (KubernetesApiException e) when (e.Status == HttpStatusCode.NotFound && !patience.IsCancellationRequested)
+            {
+                await Task.Delay(50);
+            }
+        }
     }
 
     private string Program(string name)

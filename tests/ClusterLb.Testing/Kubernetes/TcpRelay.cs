@@ -51,6 +51,18 @@ public sealed class TcpRelay : IAsyncDisposable
     /// <summary>What was held back moves on.</summary>
     public void Resume() => _moving.TrySetResult();
 
+    /// <summary>No byte moves any more in the connections that are open now, for good; new ones work: a host that died silently.</summary>
+    public void HangOpen()
+    {
+        foreach (Relayed connection in _open.Keys)
+        {
+            connection.Hangs = true;
+        }
+    }
+
+    /// <summary>Every piece that comes from the server is held back so long: a slow server.</summary>
+    public TimeSpan Delay { get; set; }
+
     /// <summary>Breaks all open connections with a reset.</summary>
     public void Cut()
     {
@@ -123,8 +135,8 @@ public sealed class TcpRelay : IAsyncDisposable
             _open[connection] = true;
             await connection.Server.ConnectAsync(Target);
             await Task.WhenAll(
-                Guarded(connection, MoveAsync(connection.Client, connection.Server, fromServer: false)),
-                Guarded(connection, MoveAsync(connection.Server, connection.Client, fromServer: true)));
+                Guarded(connection, MoveAsync(connection, connection.Client, connection.Server)),
+                Guarded(connection, MoveAsync(connection, connection.Server, connection.Client)));
         }
         catch (Exception e) when (e is SocketException or ObjectDisposedException)
         {
@@ -149,12 +161,23 @@ public sealed class TcpRelay : IAsyncDisposable
         }
     }
 
-    private async Task MoveAsync(Socket from, Socket to, bool fromServer)
+    private async Task MoveAsync(Relayed connection, Socket from, Socket to)
     {
+        bool fromServer = from == connection.Server;
         byte[] buffer = new byte[16384];
         while (await from.ReceiveAsync(buffer) is > 0 and int length)
         {
             await _moving.Task;
+            if (connection.Hangs)
+            {
+                continue; // swallowed, also what tells that the other side has ended
+            }
+
+            if (fromServer && Delay > TimeSpan.Zero)
+            {
+                await Task.Delay(Delay);
+            }
+
             int allowed = length;
             if (fromServer && Interlocked.Add(ref _budget, -length) is < 0 and long left)
             {
@@ -170,11 +193,20 @@ public sealed class TcpRelay : IAsyncDisposable
             }
         }
 
-        to.Shutdown(SocketShutdown.Send);
+        if (!connection.Hangs)
+        {
+            to.Shutdown(SocketShutdown.Send);
+        }
     }
 
-    private sealed record Relayed(Socket Client, Socket Server) : IDisposable
+    private sealed class Relayed(Socket client, Socket server) : IDisposable
     {
+        public Socket Client => client;
+
+        public Socket Server => server;
+
+        public volatile bool Hangs;
+
         public void Reset()
         {
             try

@@ -1,16 +1,14 @@
 using ClusterLb.Dataplane.Maps;
+using ClusterLb.Testing;
 
 namespace ClusterLb.Tests.Dataplane.Maps;
 
-/// <summary>The files of one map with its epoch and workers in a directory of its own, on tmpfs where there is one.</summary>
+/// <summary>The files of one map with its epoch and workers in a directory of its own, in memory where that can be.</summary>
 internal sealed class MapStage : IDisposable
 {
     public const string MapName = "test";
 
-    public MapStage() => Directory = System.IO.Directory.CreateDirectory(
-        Path.Combine(System.IO.Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath(), $"clusterlb-test-{Guid.NewGuid():N}")).FullName;
-
-    public string Directory { get; }
+    public string Directory { get; } = MemoryFolder.Create("clusterlb-test-");
 
     public string MapPath => Path.Combine(Directory, MapName);
 
