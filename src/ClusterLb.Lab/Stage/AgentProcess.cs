@@ -12,7 +12,6 @@ public sealed class AgentProcess
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
 
     private readonly IReadOnlyList<string> _program;
-    private readonly string _manifests;
 
     internal AgentProcess(LabNode node, NetworkNamespace ns, IReadOnlyList<string> program, string folder, string manifests)
     {
@@ -20,7 +19,7 @@ public sealed class AgentProcess
         Namespace = ns;
         Folder = folder;
         _program = program;
-        _manifests = manifests;
+        Source = ["--manifests", manifests];
     }
 
     /// <summary>The node it serves.</summary>
@@ -38,6 +37,9 @@ public sealed class AgentProcess
     /// <summary>What `--config` takes.</summary>
     public string ConfigFile => Path.Combine(Folder, "config.yaml");
 
+    /// <summary>Where its objects come from, as arguments of `clusterlb agent`: the lab's folder of manifests, or a kubeconfig.</summary>
+    public IReadOnlyList<string> Source { get; private set; }
+
     /// <summary>What the agent and, through it, the dataplane say.</summary>
     public string LogFile => Path.Combine(Folder, "agent.log");
 
@@ -50,8 +52,15 @@ public sealed class AgentProcess
     /// <summary>Starts an agent in the node's namespace; its standard streams are the log and /dev/null.</summary>
     public void Start()
     {
-        string[] command = [.. _program, "agent", "--config", ConfigFile, "--state-dir", StateDirectory, "--manifests", _manifests];
+        string[] command = [.. _program, "agent", "--config", ConfigFile, "--state-dir", StateDirectory, .. Source];
         BackgroundProcess.Start(Namespace, LogFile, command);
+    }
+
+    /// <summary>Starts an agent that follows an API server instead of the manifests, now and whenever it is started again.</summary>
+    public void StartWithKubeconfig(string file)
+    {
+        Source = ["--kubeconfig", file];
+        Start();
     }
 
     /// <summary>Kills the agent and nothing else, as the kernel's out-of-memory killer would.</summary>

@@ -194,6 +194,21 @@ public sealed class LabCluster : IDisposable
     public AgentProcess Agent(string node) =>
         Agents.FirstOrDefault(a => a.Node.Name == node) ?? throw new LabException($"The lab has no node '{node}'.");
 
+    /// <summary>Starts the agents of a lab that was set up without them; their objects come from an API server.</summary>
+    /// <param name="kubeconfig">How the nodes reach it.</param>
+    /// <param name="cancel">Ends the waiting.</param>
+    /// <exception cref="LabException">One does not become healthy.</exception>
+    public async Task StartAgentsAsync(string kubeconfig, CancellationToken cancel = default)
+    {
+        foreach (AgentProcess agent in Agents)
+        {
+            agent.WriteConfig(State.Mtu);
+            agent.StartWithKubeconfig(kubeconfig);
+        }
+
+        await Task.WhenAll(Agents.Select(a => a.WaitUntilHealthyAsync(Patience, cancel)));
+    }
+
     /// <summary>Packets that a node sent to a service address by its default route instead of through ClusterLb.</summary>
     public long LeakedPackets()
     {
