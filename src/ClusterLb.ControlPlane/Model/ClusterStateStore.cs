@@ -198,8 +198,14 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
         SetNode(node);
     }
 
-    /// <summary>This node's object is gone.</summary>
-    public void RemoveNode() => SetNode(null);
+    /// <summary>This node's object is gone. What it said still holds, for the node is still here; but balancers should leave it.</summary>
+    public void RemoveNode()
+    {
+        if (Node is { } node)
+        {
+            SetNode(node with { IsDraining = true });
+        }
+    }
 
     /// <summary>Replaces <see cref="ServiceCidrs"/>. Takes effect when somebody who knows the node's network calls <see cref="SetNetwork"/>.</summary>
     public void SetServiceCidrs(ImmutableArray<IpPrefix> blocks)
@@ -314,7 +320,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
         }
     }
 
-    private void SetNode(LocalNode? node)
+    private void SetNode(LocalNode node)
     {
         lock (_lock)
         {
@@ -323,7 +329,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
                 return;
             }
 
-            if (!string.Equals(_node?.Zone ?? "", node?.Zone ?? "", StringComparison.Ordinal))
+            if (!string.Equals(_node?.Zone ?? "", node.Zone, StringComparison.Ordinal))
             {
                 // Only hints depend on the zone, and only services with hints can change by it.
                 _changed.UnionWith(_services.Values.Where(HasHints).Select(s => s.Name));

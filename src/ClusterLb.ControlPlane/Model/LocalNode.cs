@@ -18,7 +18,7 @@ public sealed record LocalNode
     /// <summary>spec.podCIDRs.</summary>
     public ImmutableArray<IpPrefix> PodRanges { get; init; } = [];
 
-    /// <summary>The autoscaler is about to remove the node, or its object is being deleted: new connections should go elsewhere.</summary>
+    /// <summary>The autoscaler is about to remove the node, or its object is being deleted or was: new connections should go elsewhere.</summary>
     public bool IsDraining { get; init; }
 
     /// <inheritdoc/>

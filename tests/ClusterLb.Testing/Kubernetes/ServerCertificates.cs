@@ -16,7 +16,7 @@ public sealed class ServerCertificates : IDisposable
     {
         DateTimeOffset from = DateTimeOffset.UtcNow.AddHours(-1);
         using ECDsa authorityKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var authority = new CertificateRequest("CN=test-authority", authorityKey, HashAlgorithmName.SHA256);
+        var authority = new CertificateRequest($"CN=test-authority-{Guid.NewGuid():N}", authorityKey, HashAlgorithmName.SHA256);
         authority.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, false, 0, critical: true));
         authority.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
         _authority = authority.CreateSelfSigned(from, from.AddDays(1));

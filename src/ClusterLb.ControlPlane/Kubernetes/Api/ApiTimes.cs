@@ -30,6 +30,9 @@ internal sealed record ApiTimes
     /// <summary>Longest wait, before the random part.</summary>
     public TimeSpan MaxBackoff { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>How long a server that cannot stream lists is believed to be unable to: it may be upgraded, or be one of several.</summary>
+    public TimeSpan Streams { get; init; } = TimeSpan.FromMinutes(10);
+
     /// <summary>How often a server is asked again for what it does not offer.</summary>
     public TimeSpan NotOffered { get; init; } = TimeSpan.FromMinutes(5);
 }

@@ -32,7 +32,7 @@ internal sealed class Reflector
     private readonly TaskCompletionSource _settled = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile ApiResourceStatus _status;
     private string? _version; // everything up to it is in the target; null: a list is needed
-    private bool _streams = true; // until the server shows that it cannot
+    private (string Server, long At) _noStreams = ("", 0); // the server that showed that it cannot stream lists, and when
     private int _brokenStreams;
 
     public Reflector(ApiClient client, ApiResource resource, IReflectorTarget target, ApiTimes times, TimeProvider time, Random random)
@@ -62,6 +62,8 @@ internal sealed class Reflector
     /// <summary>Done when the first list is complete, or will not come soon.</summary>
     public Task Settled => _settled.Task;
 
+    private bool Streams => _noStreams.Server != _client.Server || _time.GetElapsedTime(_noStreams.At) >= _times.Streams;
+
     /// <summary>Runs until cancelled.</summary>
     public async Task RunAsync(CancellationToken cancellation)
     {
@@ -87,7 +89,7 @@ internal sealed class Reflector
     {
         try
         {
-            if (_version is null && !_streams)
+            if (_version is null && !Streams)
             {
                 await ListAsync(cancellation);
             }
@@ -99,9 +101,9 @@ internal sealed class Reflector
             _version = null;
             return Failed(e.Message, _backoff.Spread());
         }
-        catch (ApiException e) when (e.IsBadRequest && _version is null && _streams)
+        catch (ApiException e) when (e.IsBadRequest && _version is null && Streams)
         {
-            _streams = false; // an older server: in pages, at once
+            GiveStreamsUp(); // an older server: in pages, at once
             return TimeSpan.Zero;
         }
         catch (ApiException e) when (e.IsNotFound)
@@ -303,7 +305,19 @@ internal sealed class Reflector
         _settled.TrySetResult();
     }
 
-    private void CountBrokenStream() => _streams &= ++_brokenStreams < MaxBrokenStreams;
+    private void CountBrokenStream()
+    {
+        if (++_brokenStreams >= MaxBrokenStreams)
+        {
+            GiveStreamsUp();
+        }
+    }
+
+    private void GiveStreamsUp()
+    {
+        _noStreams = (_client.Server, _time.GetTimestamp());
+        _brokenStreams = 0;
+    }
 
     private TimeSpan Failed(string error, TimeSpan wait)
     {

@@ -49,24 +49,17 @@ internal static class ServerTls
         return certificates.Count > 0 ? certificates : throw new ApiConnectionException($"There is no certificate (PEM) in {text.Origin}.");
     }
 
-    private static SslClientAuthenticationOptions Options(ApiConnection connection, string host) => new()
+    private static SslClientAuthenticationOptions Options(ApiConnection connection, string host)
     {
-        TargetHost = connection.TlsServerName ?? host,
-        ApplicationProtocols = Protocols,
-        CertificateChainPolicy = connection.Authorities is { } authorities ? Trust(authorities) : null,
-        ClientCertificateContext = connection is { ClientCertificate: { } own, ClientKey: { } key } ? ClientCertificate(own, key) : null,
-    };
-
-    private static X509ChainPolicy Trust(CredentialText authorities)
-    {
-        var policy = new X509ChainPolicy
+        AuthorityCheck? check = connection.Authorities is { } authorities ? new AuthorityCheck(Certificates(authorities)) : null;
+        return new SslClientAuthenticationOptions
         {
-            TrustMode = X509ChainTrustMode.CustomRootTrust, // these, and not the system's
-            RevocationMode = X509RevocationMode.NoCheck, // cluster authorities publish no lists
-            DisableCertificateDownloads = true,
+            TargetHost = connection.TlsServerName ?? host,
+            ApplicationProtocols = Protocols,
+            CertificateChainPolicy = check?.Policy(), // null: the system's
+            RemoteCertificateValidationCallback = check is null ? null : check.Accepts,
+            ClientCertificateContext = connection is { ClientCertificate: { } own, ClientKey: { } key } ? ClientCertificate(own, key) : null,
         };
-        policy.CustomTrustStore.AddRange(Certificates(authorities));
-        return policy;
     }
 
     private static SslStreamCertificateContext ClientCertificate(CredentialText own, CredentialText key)

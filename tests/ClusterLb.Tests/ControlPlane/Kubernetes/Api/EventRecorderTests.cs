@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
+using ClusterLb.ControlPlane.Kubernetes.Api;
 using ClusterLb.ControlPlane.Model;
+using ClusterLb.Testing;
 using static ClusterLb.Tests.ControlPlane.Kubernetes.Api.SourceFixture;
 
 namespace ClusterLb.Tests.ControlPlane.Kubernetes.Api;
@@ -68,5 +70,104 @@ public sealed class EventRecorderTests
 
         Assert.InRange(System.Text.Encoding.UTF8.GetByteCount(it.Server.Events[0]["note"]!.ToString()), 500, 1024);
         Assert.InRange(it.Server.Events[0]["metadata"]!["name"]!.ToString().Length, 200, 253);
+    }
+
+    [Fact]
+    public async Task The_same_event_again_is_one_series_whose_count_is_told_now_and_then()
+    {
+        await using SourceFixture it = await PrepareAsync();
+        await using var writer = new Writer(it);
+        writer.Warn();
+        await it.UntilAsync(() => it.Server.Events.Count == 1);
+        Assert.Null(it.Server.Events[0]["series"]);
+
+        writer.Warn();
+        writer.Warn();
+        await writer.AdvanceUntilAsync(() => it.Server.Events[0]["series"] is not null);
+        JsonObject told = it.Server.Events.Single();
+        Assert.Equal("3", told["series"]!["count"]!.ToString());
+        Assert.Matches(@"^2026-01-01T00:\d\d:\d\d\.\d{6}Z$", told["series"]!["lastObservedTime"]!.ToString());
+        Assert.Equal(("NotServed", "no"), (told["reason"]!.ToString(), told["note"]!.ToString())); // a patch leaves the rest
+        Assert.Equal(["create", "patch"], it.Server.Requests.Where(r => r.Plural == "events").Select(r => r.Verb));
+    }
+
+    [Fact]
+    public async Task A_series_that_the_server_has_forgotten_begins_anew()
+    {
+        await using SourceFixture it = await PrepareAsync();
+        await using var writer = new Writer(it);
+        writer.Warn();
+        await it.UntilAsync(() => it.Server.Events.Count == 1);
+        await it.Server.DeleteAsync("events", "test", it.Server.Events[0]["metadata"]!["name"]!.ToString());
+
+        writer.Warn();
+        await writer.AdvanceUntilAsync(() => it.Server.Requests.Any(r => r is { Verb: "patch", Plural: "events" }));
+        writer.Warn();
+        await writer.AdvanceUntilAsync(() => it.Server.Events.Count == 1);
+    }
+
+    [Fact]
+    public async Task A_series_ends_when_it_has_been_quiet_for_some_minutes()
+    {
+        await using SourceFixture it = await PrepareAsync();
+        await using var writer = new Writer(it);
+        writer.Warn();
+        await it.UntilAsync(() => it.Server.Events.Count == 1);
+
+        await writer.AdvanceAsync(TimeSpan.FromMinutes(7));
+        writer.Warn();
+        await it.UntilAsync(() => it.Server.Events.Count == 2);
+    }
+
+    /// <summary>A recorder with a clock of the test's own.</summary>
+    private sealed class Writer : IAsyncDisposable
+    {
+        private readonly ManualTime _time = new();
+        private readonly CancellationTokenSource _stop = new();
+        private readonly SourceFixture _it;
+        private readonly ApiClient _client;
+        private readonly EventRecorder _recorder;
+        private readonly Task _running;
+
+        public Writer(SourceFixture it)
+        {
+            _it = it;
+            _client = new ApiClient(it.Connection(), Impatient);
+            _recorder = new EventRecorder(_client, _time);
+            _running = _recorder.RunAsync("node-a", (_, _) => null, _stop.Token);
+        }
+
+        public void Warn() => _recorder.Warn("Service", new ObjectName("test", "web"), "NotServed", "no");
+
+        /// <summary>Moves the clock on whenever the recorder waits for it, until something is so.</summary>
+        public Task AdvanceUntilAsync(Func<bool> condition) => _it.UntilAsync(() =>
+        {
+            if (_time.Timers > 0)
+            {
+                _time.Advance(TimeSpan.FromSeconds(10));
+            }
+
+            return condition();
+        });
+
+        /// <summary>Moves the clock on in steps that the recorder can follow.</summary>
+        public async Task AdvanceAsync(TimeSpan time)
+        {
+            for (TimeSpan passed = TimeSpan.Zero; passed < time; passed += TimeSpan.FromSeconds(30))
+            {
+                await _it.UntilAsync(() => _time.Timers > 0);
+                _time.Advance(TimeSpan.FromSeconds(30));
+            }
+
+            await _it.UntilAsync(() => _time.Timers > 0);
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _stop.CancelAsync();
+            await _running;
+            _client.Dispose();
+            _stop.Dispose();
+        }
     }
 }

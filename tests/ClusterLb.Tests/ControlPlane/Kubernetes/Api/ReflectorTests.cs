@@ -40,7 +40,7 @@ public sealed class ReflectorTests
         it.Server.Delete("endpointslices", "test", "web-1");
         it.Server.Delete("nodes", "", "node-a");
         it.Server.Delete("servicecidrs", "", "more");
-        await it.UntilAsync(() => it.Find("web") is null && it.Backends("web") == 0 && it.Store.Node is null && it.Store.ServiceCidrs.Length == 2);
+        await it.UntilAsync(() => it.Find("web") is null && it.Backends("web") == 0 && it.Store.Node is { IsDraining: true } && it.Store.ServiceCidrs.Length == 2);
         Assert.Equal(streams ? 0 : 1, it.Count("list", "services"));
     }
 
@@ -279,6 +279,48 @@ public sealed class ReflectorTests
         Assert.Equal(1, it.Count("list", "nodes"));
     }
 
+    [Fact]
+    public async Task A_server_that_could_not_stream_lists_is_asked_again_after_a_while()
+    {
+        await using SourceFixture it = await StartAsync(
+            server => server.StreamsLists = false, Impatient with { Streams = TimeSpan.FromMilliseconds(100) });
+        int before = Streamed(it.Server);
+        it.Server.StreamsLists = true; // it was upgraded
+        using var patience = new CancellationTokenSource(Patience);
+        while (Streamed(it.Server) == before)
+        {
+            Assert.False(patience.IsCancellationRequested);
+            it.Server.SendLine("services", "not JSON at all"); // all is listed again
+            await Task.Delay(20);
+        }
+
+        await it.UntilAsync(() => it.Status("services").State == ApiWatchState.Watching);
+    }
+
+    [Fact]
+    public async Task What_one_server_cannot_is_asked_of_the_next_one()
+    {
+        await using FakeApiServer old = await FakeApiServer.StartNewAsync();
+        await using SourceFixture it = await PrepareAsync();
+        old.StreamsLists = false;
+        old.Tokens[it.Server.AgentToken] = true;
+        string both = old.AuthorityPem + "\n" + it.Server.AuthorityPem;
+        it.Follow(connection: it.Connection() with
+        {
+            Servers = [new Uri($"https://{old.EndPoint}/"), new Uri($"https://{it.Server.EndPoint}/")],
+            Authorities = CredentialText.Given(both, "a test"),
+        });
+        await it.UntilAsync(() => it.Store.IsSourceComplete);
+        Assert.Equal(0, Streamed(it.Server));
+
+        it.Server.RefusesExpiredVersions = true; // its versions are its own: what the old one said is too old for it
+        it.Server.Compact();
+        it.Server.Put(Service("web"));
+        await old.KillAsync();
+        await it.UntilAsync(() => it.Find("web") is not null);
+        Assert.NotEqual(0, Streamed(it.Server));
+    }
+
     [Theory, MemberData(nameof(BothWaysToList))]
     public async Task A_server_that_falls_silent_in_a_list_is_asked_again(bool streams)
     {
@@ -446,4 +488,7 @@ public sealed class ReflectorTests
         Assert.InRange(backoff.Spread().TotalSeconds, 0, 1);
         Assert.InRange(backoff.Next().TotalSeconds, 1, 2);
     }
+
+    private static int Streamed(FakeApiServer server) =>
+        server.Requests.Count(r => r.Plural == "services" && r.Query.Contains("sendInitialEvents", StringComparison.Ordinal));
 }

@@ -142,7 +142,7 @@ internal sealed class SourceFixture : IAsyncDisposable
         using var patience = new CancellationTokenSource(Patience);
         while (!condition())
         {
-            Assert.False(patience.IsCancellationRequested, $"never: {what}; {Source.Status}; {string.Join("; ", Statuses.TakeLast(6))}");
+            Assert.False(patience.IsCancellationRequested, $"never: {what}; {Source?.Status}; {string.Join("; ", Statuses.TakeLast(6))}");
             Assert.False(_running.IsFaulted, _running.Exception?.ToString());
             await Task.WhenAny(Task.Delay(5, CancellationToken.None), Task.Delay(Timeout.Infinite, patience.Token));
         }
