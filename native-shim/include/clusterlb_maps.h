@@ -81,7 +81,7 @@ struct clb_service_key4 {
 	uint32_t be_address;
 	uint16_t be_port;
 	uint8_t protocol; /* IANA; 0 = any */
-	uint8_t scope;    /* 0 external, 1 internal */
+	uint8_t scope;    /* 0 external, 1 internal; with CLB_SERVICE_SPLIT: 2, 3 the canary's slots beside them */
 	uint32_t slot;
 };
 
@@ -99,7 +99,7 @@ struct clb_service {
 	uint32_t rev_nat_id;      /* names the frontend */
 	uint32_t service_port_id; /* shared by all frontends of a service port */
 	uint32_t flags;           /* slot 0: CLB_SERVICE_... */
-	uint32_t reserved;
+	uint32_t share_percent;   /* slot 0 with CLB_SERVICE_SPLIT: of the new flows, for the canary scope */
 };
 
 #define CLB_SERVICE_EXTERNAL_IP (1u << 0)
@@ -114,12 +114,23 @@ struct clb_service {
 #define CLB_SERVICE_TWO_SCOPES (1u << 13)
 #define CLB_SERVICE_ENDPOINTS_EXIST (1u << 16)
 #define CLB_SERVICE_ACTIVE_ADDRESS (1u << 17)
+#define CLB_SERVICE_SPLIT (1u << 18)
+
+/* high 8 bits of slot 0's backend_id; 0 is as random, 3 is Cilium's "first" */
+#define CLB_ALGORITHM_RANDOM 1u
+#define CLB_ALGORITHM_MAGLEV 2u
+#define CLB_ALGORITHM_ROUND_ROBIN 4u
+#define CLB_ALGORITHM_LEAST_CONNECTIONS 5u
+#define CLB_ALGORITHM_SOURCE_HASH 6u
+#define CLB_ALGORITHM_DESTINATION_HASH 7u
+#define CLB_ALGORITHM_SHORTEST_EXPECTED_DELAY 8u
 
 static_assert(sizeof(struct clb_service_key4) == 12, "services4 key");
 static_assert(offsetof(struct clb_service_key4, slot) == 8, "services4 slot");
 static_assert(sizeof(struct clb_service_key6) == 24, "services6 key");
 static_assert(offsetof(struct clb_service_key6, slot) == 20, "services6 slot");
 static_assert(sizeof(struct clb_service) == 24, "services value");
+static_assert(offsetof(struct clb_service, share_percent) == 20, "services share");
 
 /* ---- backends4/6 and reverse_nat4/6: key is a uint32_t id ---- */
 
@@ -232,9 +243,20 @@ struct clb_source_range_key6 {
 static_assert(sizeof(struct clb_source_range_key4) == 12, "source_ranges4 key");
 static_assert(sizeof(struct clb_source_range_key6) == 24, "source_ranges6 key");
 
-/* ---- maglev: key is a uint32_t service port id, value value_size / 4 backend ids ---- */
+/* ---- maglev: value_size / 4 backend ids; header words 0 and 1: the seed of the cluster ---- */
 
-#define CLB_MAGLEV_TABLE 8u /* offset in a place */
+struct clb_maglev_key {
+	uint32_t service_port_id;
+	uint32_t set; /* CLB_SET_... */
+};
+
+#define CLB_SET_CLUSTER 0u
+#define CLB_SET_LOCAL 1u
+#define CLB_SET_CANARY 2u      /* a bit */
+#define CLB_MAGLEV_TABLE 12u /* offset in a place */
+
+static_assert(sizeof(struct clb_maglev_key) == 8, "maglev key");
+static_assert(CLB_PLACE_KEY + sizeof(struct clb_maglev_key) == CLB_MAGLEV_TABLE, "maglev table");
 
 /* ---- affinity4, affinity6: whole places; flow tables, written by the dataplane ---- */
 

@@ -27,6 +27,11 @@ public sealed class DictionaryLbMaps(int capacity = int.MaxValue) : LbMaps
 
     public override DictionaryMap<uint, NodeEntry> Node { get; } = new("node");
 
+    public override DictionaryMaglevMap Maglev => Tables;
+
+    /// <summary>Behind <see cref="Maglev"/>.</summary>
+    public DictionaryMaglevMap Tables { get; init; } = new(Math.Min(capacity, 64));
+
     /// <summary>Called after every write to any of the maps: what a reader may find at that moment.</summary>
     public Action? AfterWrite
     {
@@ -37,7 +42,7 @@ public sealed class DictionaryLbMaps(int capacity = int.MaxValue) : LbMaps
 
     /// <summary>Updates and deletes that changed something, in all maps.</summary>
     public int Writes => Services.Writes + Backends.Writes + ReverseNat.Writes + Serving.Writes + Eligible.Writes
-        + ServicePorts.Writes + ServiceNames.Writes + Networks.Writes + Node.Writes + SourceRanges.Writes;
+        + ServicePorts.Writes + ServiceNames.Writes + Networks.Writes + Node.Writes + SourceRanges.Writes + Maglev.Writes;
 
     public override NetworkFlags Classify(IpAddr address) =>
         Networks.Entries().Where(e => e.Key.Contains(address)).Aggregate(NetworkFlags.None, (flags, e) => flags | e.Value);

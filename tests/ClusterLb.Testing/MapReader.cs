@@ -8,6 +8,7 @@ public static class MapReader
     /// <summary>What a packet would trip over: a slot, a backend, a reverse NAT entry or a service port that is not there.</summary>
     public static IEnumerable<string> Faults(LbMaps maps)
     {
+        var table = new uint[maps.Maglev.TableSize];
         foreach ((ServiceKey key, ServiceEntry head) in maps.Services.Entries())
         {
             if (key.Slot != 0 || head.Flags.HasFlag(ServiceFlags.ActiveAddress))
@@ -29,6 +30,19 @@ public static class MapReader
                 && !maps.Services.TryLookup(key with { Scope = LookupScope.Internal }, out _))
             {
                 yield return $"{key}: no internal scope";
+            }
+
+            if (head.Flags.HasFlag(ServiceFlags.Split) && !key.Scope.IsCanary()
+                && !maps.Services.TryLookup(key with { Scope = key.Scope.Canary() }, out _))
+            {
+                yield return $"{key}: no slots of the canary";
+            }
+
+            MaglevKey tableKey = MaglevKey.Of(head, key.Scope);
+            bool hasTable = head.Algorithm.IsHash() && head.Count > 0 && maps.Maglev.TryRead(tableKey, table);
+            foreach (uint id in hasTable ? table.Distinct().Where(id => !maps.Backends.TryLookup(id, out _)) : [])
+            {
+                yield return $"{key}: no backend {id} of {tableKey}";
             }
 
             for (uint slot = 1; slot <= head.Count; slot++)

@@ -1,3 +1,4 @@
+using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
@@ -61,6 +62,9 @@ public sealed class PipelineFixture : IDisposable
 
     /// <summary>Of the frontends written from now on.</summary>
     public SelectionAlgorithm Algorithm { get; set; }
+
+    /// <summary>Of the frontends written from now on: percent for the slots of the canary scope.</summary>
+    public uint SharePercent { get; set; }
 
     /// <summary>The queue that packets are read from.</summary>
     public ushort Queue { get; set; }
@@ -165,13 +169,23 @@ public sealed class PipelineFixture : IDisposable
                 : Maps.Eligible.Delete(new EligibleKey(revNatId, scope, id));
         }
 
+        flags |= AffinitySeconds > 0 ? ServiceFlags.Affinity : ServiceFlags.None;
+        flags |= SharePercent > 0 ? ServiceFlags.Split : ServiceFlags.None;
+        if (Algorithm.IsHash() && slots.Count > 0)
+        {
+            var table = new uint[Maps.Maglev.TableSize];
+            MaglevTable.Fill(table, [.. slots.Select((id, i) => (KeyOf(backends[i], protocol), id))], Maps.Maglev.Seed);
+            Maps.Maglev.Update(MaglevKey.Of(new ServiceEntry { ServicePortId = servicePortId, Flags = flags }, scope), table);
+        }
+
         Maps.Services.Update(key, new ServiceEntry
         {
             BackendId = ServiceEntry.PackAffinity(AffinitySeconds, Algorithm),
             Count = (uint)slots.Count,
             RevNatId = revNatId,
             ServicePortId = servicePortId,
-            Flags = flags | (AffinitySeconds > 0 ? ServiceFlags.Affinity : ServiceFlags.None),
+            Flags = flags,
+            SharePercent = SharePercent,
         });
         for (uint slot = (uint)slots.Count + 1; slot <= before; slot++)
         {
@@ -245,6 +259,12 @@ public sealed class PipelineFixture : IDisposable
         int slash = text.LastIndexOf('/');
         (IpAddr address, ushort port) = PacketBuilder.ParseEndpoint(text[..slash]);
         return (address, port, Enum.Parse<IpProtocol>(text[(slash + 1)..], ignoreCase: true));
+    }
+
+    private static BackendKey KeyOf(string backend, IpProtocol protocol)
+    {
+        (IpAddr address, ushort port) = PacketBuilder.ParseEndpoint(backend);
+        return new BackendKey(address, port, protocol);
     }
 
     private (uint ServicePort, uint RevNat) IdsOf(string frontend)

@@ -27,7 +27,12 @@ internal sealed partial class ConntrackTable<TKey>
             if (originalLinked[place] && replyLinked[place])
             {
                 _count++;
-                live?.Invoke(PlaceAt(place).Reply.ToTuple(PlaceAt(place).Protocol));
+                ref FlowPlace<TKey> flow = ref PlaceAt(place);
+                live?.Invoke(flow.Reply.ToTuple(flow.Protocol));
+                if ((flow.Flags & FlowFlags.Counted) != FlowFlags.None && !TcpFlow.IsClosing((FlowState)(uint)flow.Life))
+                {
+                    _active.Add(flow.BackendId);
+                }
             }
             else
             {

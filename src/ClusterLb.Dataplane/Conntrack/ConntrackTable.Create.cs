@@ -35,6 +35,12 @@ internal sealed partial class ConntrackTable<TKey>
         }
 
         generation = Fill(place, flow, original, reply);
+        bool isCounted = (flow.Flags & FlowFlags.Counted) != FlowFlags.None;
+        if (isCounted)
+        {
+            _active.Add(flow.BackendId); // before anyone can find the flow and close it
+        }
+
         CreateResult result;
         bool again;
         do
@@ -61,6 +67,10 @@ internal sealed partial class ConntrackTable<TKey>
         else
         {
             Release(place);
+            if (isCounted)
+            {
+                _active.Remove(flow.BackendId);
+            }
         }
 
         return result;
@@ -161,7 +171,12 @@ internal sealed partial class ConntrackTable<TKey>
         if (ours)
         {
             Interlocked.Decrement(ref _count);
-            Release(place);
+            bool isCounted = (entry.Flags & FlowFlags.Counted) != FlowFlags.None; // ours alone until it is released
+            uint backendId = entry.BackendId;
+            if (!TcpFlow.IsClosing(Release(place)) && isCounted)
+            {
+                _active.Remove(backendId);
+            }
         }
 
         return ours;

@@ -73,14 +73,16 @@ internal sealed partial class ConntrackTable<TKey>
     }
 
     /// <summary>Gives a place back that no index word refers to.</summary>
-    private void Release(int place)
+    /// <returns>The last state of the flow that it held.</returns>
+    private FlowState Release(int place)
     {
         ref FlowPlace<TKey> entry = ref PlaceAt(place);
         uint odd = Generation(entry.Life) | 1;
 
         // Odd first: the place is filled again only after the swap below, a full barrier. So whoever copies it across a change
         // of owner sees another generation at the end than at the beginning.
-        Volatile.Write(ref entry.Life, (ulong)odd << 32);
+        // A swap, because a late worker may be changing the state: the one that comes first says whether the flow was closing.
+        var last = (FlowState)(uint)Interlocked.Exchange(ref entry.Life, (ulong)odd << 32);
         long top = Volatile.Read(ref _freeTop);
         while (true)
         {
@@ -88,7 +90,7 @@ internal sealed partial class ConntrackTable<TKey>
             long seen = Interlocked.CompareExchange(ref _freeTop, NextTop(top, (uint)place), top);
             if (seen == top)
             {
-                return;
+                return last;
             }
 
             top = seen;

@@ -22,10 +22,14 @@ internal sealed partial class ConntrackTable<TKey>
     private readonly FlowIndex _index;
     private readonly ulong _seed0;
     private readonly ulong _seed1;
+    private readonly ActiveFlowCounts _active;
 
     /// <summary>A table over a new file. Over one that another process wrote, call <see cref="Adopt"/> before anything else.</summary>
-    public ConntrackTable(MapFile file)
+    /// <param name="file">Of <see cref="SpecOf"/>.</param>
+    /// <param name="active">Counts the flows that carry <see cref="FlowFlags.Counted"/>; shared with the other family's table.</param>
+    public ConntrackTable(MapFile file, ActiveFlowCounts? active = null)
     {
+        _active = active ?? new ActiveFlowCounts();
         _file = file;
         _places = file.AddressOf(file.Spec.PlacesOffset);
         _index = new FlowIndex(file.AddressOf(MapFileSpec.IndexOffset), file.Spec.Buckets);
@@ -75,7 +79,7 @@ internal sealed partial class ConntrackTable<TKey>
     {
         ref FlowPlace<TKey> flow = ref PlaceAt(hit.Place);
         bool isSame = next != hit.State
-            ? TryAddState(ref flow, hit.Generation, next)
+            ? TryAddState(ref flow, hit, next)
             : Generation(Volatile.Read(ref flow.Life)) == hit.Generation;
         if (!isSame)
         {
@@ -101,14 +105,20 @@ internal sealed partial class ConntrackTable<TKey>
         }
     }
 
-    private static bool TryAddState(ref FlowPlace<TKey> flow, uint generation, FlowState bits)
+    private bool TryAddState(ref FlowPlace<TKey> flow, in FlowHit hit, FlowState bits)
     {
         ulong life = Volatile.Read(ref flow.Life);
-        while (Generation(life) == generation)
+        while (Generation(life) == hit.Generation)
         {
             ulong seen = Interlocked.CompareExchange(ref flow.Life, life | (uint)bits, life);
             if (seen == life)
             {
+                // One worker's swap closes the flow, and nobody takes it back: so it is taken off its backend's account once.
+                if (hit.IsCounted && !TcpFlow.IsClosing((FlowState)(uint)life) && TcpFlow.IsClosing((FlowState)(uint)life | bits))
+                {
+                    _active.Remove(hit.BackendId);
+                }
+
                 return true;
             }
 

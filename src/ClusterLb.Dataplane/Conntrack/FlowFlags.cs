@@ -16,4 +16,7 @@ public enum FlowFlags : byte
 
     /// <summary>Another source port, because the flow would have clashed with another one.</summary>
     PortChanged = 4,
+
+    /// <summary>Counts as one of its backend's active flows, until it closes or is forgotten: the service compares them.</summary>
+    Counted = 8,
 }

@@ -38,6 +38,9 @@ public readonly struct FlowHit
     /// <summary>Both sides have finished, or one has reset.</summary>
     public bool IsClosing => TcpFlow.IsClosing(State);
 
+    /// <summary>It is on its backend's account of active flows, unless it is closing.</summary>
+    internal bool IsCounted => (Flags & FlowFlags.Counted) != FlowFlags.None;
+
     internal int Place { get; init; }
 
     internal uint Generation { get; init; }

@@ -27,14 +27,16 @@ public sealed partial class FlowTables : IDisposable
     private readonly AffinityTable<AffinityKey4> _affinity4;
     private readonly AffinityTable<AffinityKey6> _affinity6;
     private readonly BackendFilter _backends = new();
+    private readonly ActiveFlowCounts _active = new();
+    private readonly RoundRobinTurns _turns = new();
     private long _sweptAtMs = long.MinValue;
 
     private FlowTables(MapFile ipv4, MapFile ipv6, MapFile counters, MapFile affinity4, MapFile affinity6)
     {
         _affinity4 = new AffinityTable<AffinityKey4>(affinity4);
         _affinity6 = new AffinityTable<AffinityKey6>(affinity6);
-        _ipv4 = new ConntrackTable<FlowKey4>(ipv4);
-        _ipv6 = new ConntrackTable<FlowKey6>(ipv6);
+        _ipv4 = new ConntrackTable<FlowKey4>(ipv4, _active);
+        _ipv6 = new ConntrackTable<FlowKey6>(ipv6, _active);
         _counters = counters;
     }
 

@@ -22,7 +22,11 @@ internal sealed partial class HashMap<TKey, TValue>
     /// <summary>Inserts or replaces.</summary>
     /// <returns><see cref="MapResult.Full"/> if the capacity is reached, if both buckets of the key are full, or if all places
     /// wait for a worker that does not move on: nothing was changed then.</returns>
-    public MapResult Update(in TKey key, in TValue value)
+    public MapResult Update(in TKey key, in TValue value) => Update(key, value, []);
+
+    /// <summary>Inserts or replaces, with what lies behind the value.</summary>
+    /// <inheritdoc cref="Update(in TKey, in TValue)"/>
+    public MapResult Update(in TKey key, in TValue value, ReadOnlySpan<byte> tail)
     {
         PlacePool pool = Pool;
         ulong hash = SeededHash.Of(key, _seed0, _seed1);
@@ -33,7 +37,7 @@ internal sealed partial class HashMap<TKey, TValue>
         if (!Unsafe.IsNullRef(ref word))
         {
             old = (uint)word;
-            if (HasValue(old, value))
+            if (HasValue(old, value) && HasTail(old, tail))
             {
                 return MapResult.Unchanged;
             }
@@ -53,7 +57,7 @@ internal sealed partial class HashMap<TKey, TValue>
             return MapResult.Full;
         }
 
-        Write(fresh, key, value);
+        Write(fresh, key, value, tail);
 
         // Release: every byte of the place is visible before the word that names it. Killed before: the old entry stands and
         // the adopter finds the fresh place unreferenced. Killed after: the new entry stands.
@@ -93,7 +97,7 @@ internal sealed partial class HashMap<TKey, TValue>
 
     private PlacePool Pool => _pool ?? throw new InvalidOperationException($"The map '{_file.Path}' was opened for reading.");
 
-    private void Write(uint place, in TKey key, in TValue value)
+    private void Write(uint place, in TKey key, in TValue value, ReadOnlySpan<byte> tail)
     {
         ref byte start = ref Place(place);
         ref uint generation = ref Generation(place);
@@ -109,6 +113,7 @@ internal sealed partial class HashMap<TKey, TValue>
             Unsafe.WriteUnaligned(ref Unsafe.Add(ref start, KeyOffset + Unsafe.SizeOf<TKey>()), value);
         }
 
+        WriteTail(ref start, tail);
         Volatile.Write(ref generation, odd + 1); // release: even again only when every byte is written
     }
 

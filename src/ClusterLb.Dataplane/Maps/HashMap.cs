@@ -32,9 +32,12 @@ internal sealed partial class HashMap<TKey, TValue> : IDisposable
     private readonly nint _placeSize;
     private readonly bool _isOutside;
 
-    private HashMap(MapFile file, bool isOutside)
+    // With a tail, more follows behind the value, as much as the header tells.
+    private HashMap(MapFile file, bool isOutside, bool hasTail = false)
     {
-        if (!file.Spec.HasLayoutOf(Spec(file.Spec.Name, 1, file.Spec.LayoutVersion)) || file.Spec.Buckets < 2)
+        MapFileSpec expected = Spec(file.Spec.Name, 1, file.Spec.LayoutVersion);
+        expected = hasTail ? expected with { PlaceSize = MapFileSpec.AnySize, ValueSize = MapFileSpec.AnySize } : expected;
+        if (!file.Spec.HasLayoutOf(expected) || file.Spec.Buckets < 2 || (hasTail && file.Spec.PlaceSize - TailOffset < TailLengthOf(file.Spec)))
         {
             throw new MapFileException($"'{file.Path}' does not hold keys of {Unsafe.SizeOf<TKey>()} bytes and values of " +
                 $"{ValueSize} bytes. The agent sets it right when it starts.");

@@ -6,6 +6,9 @@ internal interface IMapSource
     HashMap<TKey, TValue> Open<TKey, TValue>(string name, int capacity)
         where TKey : unmanaged
         where TValue : unmanaged;
+
+    /// <summary>The Maglev tables; a reader takes their number and size as it finds them.</summary>
+    HashMap<MaglevKey, NoValue> OpenMaglev(int tables, int slots);
 }
 
 /// <summary>Anonymous memory.</summary>
@@ -14,6 +17,9 @@ internal sealed class AnonymousMaps(Epochs epochs) : IMapSource
     public HashMap<TKey, TValue> Open<TKey, TValue>(string name, int capacity)
         where TKey : unmanaged
         where TValue : unmanaged => HashMap<TKey, TValue>.CreateAnonymous(name, capacity, epochs);
+
+    public HashMap<MaglevKey, NoValue> OpenMaglev(int tables, int slots) =>
+        HashMap<MaglevKey, NoValue>.CreateAnonymousWithTail(MaglevLayout.Spec(tables, slots), epochs);
 }
 
 /// <summary>Files, as their one writer.</summary>
@@ -28,6 +34,13 @@ internal sealed class WritableMaps(string directory, Epochs epochs, Action<MapFi
         seen(report);
         return map;
     }
+
+    public HashMap<MaglevKey, NoValue> OpenMaglev(int tables, int slots)
+    {
+        var map = HashMap<MaglevKey, NoValue>.OpenForWritingWithTail(directory, MaglevLayout.Spec(tables, slots), epochs, out MapFileReport report);
+        seen(report);
+        return map;
+    }
 }
 
 /// <summary>Files, as one of their readers.</summary>
@@ -36,6 +49,9 @@ internal sealed class ReadableMaps(string directory) : IMapSource
     public HashMap<TKey, TValue> Open<TKey, TValue>(string name, int capacity)
         where TKey : unmanaged
         where TValue : unmanaged => HashMap<TKey, TValue>.OpenForReading(directory, name);
+
+    public HashMap<MaglevKey, NoValue> OpenMaglev(int tables, int slots) =>
+        HashMap<MaglevKey, NoValue>.OpenForReadingWithTail(directory, MaglevLayout.AnySpec);
 }
 
 /// <summary>Descriptors that another process handed over.</summary>
@@ -44,4 +60,7 @@ internal sealed class ReceivedMaps(IReadOnlyDictionary<string, Microsoft.Win32.S
     public HashMap<TKey, TValue> Open<TKey, TValue>(string name, int capacity)
         where TKey : unmanaged
         where TValue : unmanaged => HashMap<TKey, TValue>.FromDescriptor(files[name], name);
+
+    public HashMap<MaglevKey, NoValue> OpenMaglev(int tables, int slots) =>
+        HashMap<MaglevKey, NoValue>.FromDescriptorWithTail(files[MaglevLayout.FileName], MaglevLayout.AnySpec);
 }

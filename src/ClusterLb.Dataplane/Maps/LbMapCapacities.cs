@@ -37,6 +37,18 @@ public sealed record LbMapCapacities
     /// <summary>Blocks of loadBalancerSourceRanges per family, counted once for each service port.</summary>
     public int SourceRanges { get; init; } = 16_384;
 
+    /// <summary>Maglev tables: one per service port in a family that chooses by a hash, twice that with a policy Local, twice that with a
+    /// split. Each takes 4 bytes per slot of <see cref="MaglevTableSize"/>.</summary>
+    public int MaglevTables { get; init; } = 64;
+
+    /// <summary>Slots of a Maglev table (maglev.tableSize): a prime number of <see cref="MaglevTableSizes"/>, several hundred for each
+    /// backend of the largest service. With the default at most 1 % of the other slots change hands when one of a hundred backends
+    /// goes; with a quarter of it 1.5 % (docs/algorithms.md).</summary>
+    public int MaglevTableSize { get; init; } = 65_521;
+
+    /// <summary>What <see cref="MaglevTableSize"/> may be: Cilium's list.</summary>
+    public static IReadOnlyList<int> MaglevTableSizes { get; } = [251, 509, 1_021, 2_039, 4_093, 8_191, 16_381, 32_749, 65_521, 131_071];
+
     /// <summary>For tests and for one-shot tools: a few thousand of each, two megabytes.</summary>
     public static LbMapCapacities Small => new()
     {
@@ -49,6 +61,8 @@ public sealed record LbMapCapacities
         ServiceNames = 2_048,
         Networks = 256,
         SourceRanges = 512,
+        MaglevTables = 16,
+        MaglevTableSize = 1_021,
     };
 
     /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
@@ -58,10 +72,12 @@ public sealed record LbMapCapacities
         [
             ("services", Services), ("backends", Backends), ("frontends", Frontends), ("serving", Serving),
             ("eligible", Eligible), ("servicePorts", ServicePorts), ("serviceNames", ServiceNames), ("networks", Networks),
-            ("sourceRanges", SourceRanges),
+            ("sourceRanges", SourceRanges), ("maglevTables", MaglevTables),
         ];
         return all
             .Where(capacity => capacity.Value is < Least or > Most)
-            .Select(capacity => $"maps.{capacity.Name} is {capacity.Value}, but must be from {Least} to {Most} entries.");
+            .Select(capacity => $"maps.{capacity.Name} is {capacity.Value}, but must be from {Least} to {Most} entries.")
+            .Concat(MaglevTableSizes.Contains(MaglevTableSize) ? []
+                : [$"maglev.tableSize is {MaglevTableSize}, but must be one of {string.Join(", ", MaglevTableSizes)}."]);
     }
 }

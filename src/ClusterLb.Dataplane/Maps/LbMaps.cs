@@ -18,6 +18,9 @@ public abstract class LbMaps : IDisposable
     /// <summary>Who is eligible, for frontends with affinity. The value is unused.</summary>
     public abstract ILbMap<EligibleKey, byte> Eligible { get; }
 
+    /// <summary>Tables for services that choose by a hash.</summary>
+    public abstract IMaglevMap Maglev { get; }
+
     /// <summary>Service ports and their revisions.</summary>
     public abstract ILbMap<uint, ServicePortEntry> ServicePorts { get; }
 

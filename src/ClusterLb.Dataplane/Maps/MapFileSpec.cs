@@ -10,6 +10,9 @@ public sealed record MapFileSpec
     /// <summary>Bytes of a bucket of the index: a cache line.</summary>
     public const int BucketSize = 64;
 
+    /// <summary>Stands for a size that a reader takes as it finds it.</summary>
+    internal const uint AnySize = uint.MaxValue;
+
     /// <summary>File name in its directory, and in the header: ASCII, at most 23 characters.</summary>
     public required string Name { get; init; }
 
@@ -49,7 +52,8 @@ public sealed record MapFileSpec
     /// <summary>True if a reader of <paramref name="other"/> finds the same bytes at the same place; sizes of the file may differ.</summary>
     public bool HasLayoutOf(MapFileSpec other) =>
         Name == other.Name && LayoutVersion == other.LayoutVersion
-        && PlaceSize == other.PlaceSize && KeySize == other.KeySize && ValueSize == other.ValueSize;
+        && KeySize == other.KeySize
+        && (other.PlaceSize == AnySize || (PlaceSize == other.PlaceSize && ValueSize == other.ValueSize));
 
     /// <summary>True if also the sizes are the same.</summary>
     public bool HasShapeOf(MapFileSpec other) =>

@@ -11,6 +11,22 @@ public enum LookupScope : byte
 
     /// <summary>With two scopes: pods of any node and this node itself.</summary>
     Internal = 1,
+
+    /// <summary>With <see cref="ServiceFlags.Split"/>: backends of the other service, beside those of <see cref="External"/>.</summary>
+    ExternalCanary = 2,
+
+    /// <summary>With <see cref="ServiceFlags.Split"/>: backends of the other service, beside those of <see cref="Internal"/>.</summary>
+    InternalCanary = 3,
+}
+
+/// <summary>The scopes of a frontend and those of its canary, side by side.</summary>
+public static class LookupScopes
+{
+    /// <summary>Where the slots of the other service lie.</summary>
+    public static LookupScope Canary(this LookupScope scope) => scope | LookupScope.ExternalCanary;
+
+    /// <summary>True for slots of the other service.</summary>
+    public static bool IsCanary(this LookupScope scope) => (scope & LookupScope.ExternalCanary) != LookupScope.External;
 }
 
 /// <summary>What a frontend is and how it is served. The first sixteen bits carry Cilium's numbers.</summary>
@@ -50,6 +66,9 @@ public enum ServiceFlags : uint
     /// <summary>Slots exist in both scopes.</summary>
     TwoScopes = 1 << 13,
 
+    /// <summary>A share of the new flows (<see cref="ServiceEntry.SharePercent"/>) goes to the slots of the canary scope.</summary>
+    Split = 1 << 18,
+
     /// <summary>A usable endpoint exists somewhere in the cluster: no slots then means drop, not reject (semantics R15, R16).</summary>
     EndpointsExist = 1 << 16,
 
@@ -67,8 +86,37 @@ public enum SelectionAlgorithm : byte
     /// <summary>Every slot alike.</summary>
     Random = 1,
 
-    /// <summary>NSDI 2016, section 3.4.</summary>
+    /// <summary>NSDI 2016, section 3.4: by the hash of the tuple, the same backend on every node.</summary>
     Maglev = 2,
+
+    // 3 is Cilium's "first".
+
+    /// <summary>Slot after slot.</summary>
+    RoundRobin = 4,
+
+    /// <summary>The backend with the fewest flows of this node.</summary>
+    LeastConnections = 5,
+
+    /// <summary>The Maglev table by the client's address.</summary>
+    SourceHash = 6,
+
+    /// <summary>The Maglev table by what the client dials.</summary>
+    DestinationHash = 7,
+
+    /// <summary>(flows + 1) / weight; every endpoint has the weight 1, so it orders as least connections does.</summary>
+    ShortestExpectedDelay = 8,
+}
+
+/// <summary>What algorithms have in common.</summary>
+public static class SelectionAlgorithms
+{
+    /// <summary>True if it needs a Maglev table.</summary>
+    public static bool IsHash(this SelectionAlgorithm algorithm) =>
+        algorithm is SelectionAlgorithm.Maglev or SelectionAlgorithm.SourceHash or SelectionAlgorithm.DestinationHash;
+
+    /// <summary>True if it compares the flows that backends have.</summary>
+    public static bool CountsFlows(this SelectionAlgorithm algorithm) =>
+        algorithm is SelectionAlgorithm.LeastConnections or SelectionAlgorithm.ShortestExpectedDelay;
 }
 
 /// <summary>Key of the service map: one entry per frontend (slot 0) and per backend of it (slots 1 to count).</summary>
@@ -99,8 +147,8 @@ public struct ServiceEntry : IEquatable<ServiceEntry>
     /// <summary>Slot 0 only.</summary>
     public ServiceFlags Flags;
 
-    /// <summary>Zero.</summary>
-    public uint Reserved;
+    /// <summary>Slot 0 with <see cref="ServiceFlags.Split"/>: percent of the new flows for the canary scope. Else zero.</summary>
+    public uint SharePercent;
 
     /// <summary>Slot 0: how long a client stays with its backend; 0 without affinity.</summary>
     public readonly uint AffinityTimeoutSeconds => BackendId & 0x00FF_FFFF;
@@ -115,11 +163,11 @@ public struct ServiceEntry : IEquatable<ServiceEntry>
     /// <inheritdoc/>
     public readonly bool Equals(ServiceEntry other) =>
         BackendId == other.BackendId && Count == other.Count && RevNatId == other.RevNatId
-        && ServicePortId == other.ServicePortId && Flags == other.Flags;
+        && ServicePortId == other.ServicePortId && Flags == other.Flags && SharePercent == other.SharePercent;
 
     /// <inheritdoc/>
     public override readonly bool Equals(object? obj) => obj is ServiceEntry other && Equals(other);
 
     /// <inheritdoc/>
-    public override readonly int GetHashCode() => HashCode.Combine(BackendId, Count, RevNatId, ServicePortId, Flags);
+    public override readonly int GetHashCode() => HashCode.Combine(BackendId, Count, RevNatId, ServicePortId, Flags, SharePercent);
 }

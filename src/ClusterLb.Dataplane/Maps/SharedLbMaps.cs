@@ -34,6 +34,7 @@ public sealed class SharedLbMaps : LbMaps
         _servicePorts = new(source.Open<uint, ServicePortValue>("service_ports", capacities.ServicePorts));
         _serviceNames = new(source.Open<uint, ServiceNameValue>("service_names", capacities.ServiceNames));
         _node = new(source.Open<uint, NodeValue>("node", 1));
+        Maglev = new MaglevMap(source.OpenMaglev(capacities.MaglevTables, capacities.MaglevTableSize));
     }
 
     /// <inheritdoc/>
@@ -50,6 +51,9 @@ public sealed class SharedLbMaps : LbMaps
 
     /// <inheritdoc/>
     public override ILbMap<EligibleKey, byte> Eligible => _eligible;
+
+    /// <inheritdoc/>
+    public override MaglevMap Maglev { get; }
 
     /// <inheritdoc/>
     public override ILbMap<uint, ServicePortEntry> ServicePorts => _servicePorts;
@@ -85,7 +89,7 @@ public sealed class SharedLbMaps : LbMaps
     internal MapFile EpochFile => _epochFile ?? _epochs.File ?? throw new InvalidOperationException("These maps have no workers.");
 
     private IEnumerable<ISharedMap> Maps =>
-        [Services, Backends, ReverseNat, Networks, SourceRanges, _serving, _eligible, _servicePorts, _serviceNames, _node];
+        [Services, Backends, ReverseNat, Networks, SourceRanges, _serving, _eligible, _servicePorts, _serviceNames, _node, Maglev];
 
     /// <summary>Anonymous memory, for tests, explain and benchmarks: written and read by one thread.</summary>
     public static SharedLbMaps CreateInMemory(LbMapCapacities capacities) =>

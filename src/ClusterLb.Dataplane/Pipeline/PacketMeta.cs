@@ -40,6 +40,9 @@ public struct PacketMeta
     /// <summary>Out: this packet created its flow.</summary>
     public bool NewFlow;
 
+    /// <summary>Out: how the backend was chosen. Meaningful with <see cref="NewFlow"/>.</summary>
+    public Selection Selection;
+
     /// <summary>Out: this packet goes from the backend to the client.</summary>
     public bool IsReply;
 

@@ -31,7 +31,7 @@ public sealed partial class PacketPipeline
         // Before the choice: a backend that stops serving after it raises the revision, and the next datagram notices.
         _maps.ServicePorts.TryLookup(frontend.Entry.ServicePortId, out ServicePortEntry port);
         DropReason problem = _selector.Select(
-            frontend, meta.Tuple.Source, nowMs, out ServiceEntry head, out uint backendId, out BackendEntry backend);
+            frontend, meta.Tuple, nowMs, out ServiceEntry head, out meta.Selection, out uint backendId, out BackendEntry backend);
         if (problem == DropReason.NoBackend)
         {
             // Count and flag of one and the same reading of slot 0 (semantics R15, R16).
@@ -56,7 +56,7 @@ public sealed partial class PacketPipeline
         {
             Original = meta.Tuple,
             Reply = reply,
-            Flags = masquerade ? FlowFlags.Masqueraded : FlowFlags.None,
+            Flags = (masquerade ? FlowFlags.Masqueraded : FlowFlags.None) | (head.Algorithm.CountsFlows() ? FlowFlags.Counted : FlowFlags.None),
             Queue = meta.Queue,
             BackendId = backendId,
             RevNatId = frontend.Entry.RevNatId,

@@ -53,7 +53,7 @@ public sealed class MapLayoutTests
         {
             var key4 = new ServiceKey(IpAddr.Parse("10.96.0.1"), 0x1F90, IpProtocol.Tcp, LookupScope.Internal, 0x01020304);
             var key6 = key4 with { Address = IpAddr.Parse("fd00:1:2:3:4:5:6:7") };
-            var service = new ServiceEntry { BackendId = 1, Count = 2, RevNatId = 3, ServicePortId = 4, Flags = (ServiceFlags)0x12345, Reserved = 6 };
+            var service = new ServiceEntry { BackendId = 1, Count = 2, RevNatId = 3, ServicePortId = 4, Flags = (ServiceFlags)0x12345, SharePercent = 6 };
             var backend4 = new BackendEntry(IpAddr.Parse("10.244.1.5"), 0x1F90, IpProtocol.Udp, BackendState.Terminating);
             var backend6 = backend4 with { Address = IpAddr.Parse("fd00::5") };
             var node = new NodeEntry
@@ -161,9 +161,9 @@ public sealed class MapLayoutTests
     public void A_Maglev_place_holds_generation_service_port_and_the_table()
     {
         MapFileSpec spec = MaglevLayout.Spec(tables: 10, slots: 16_381);
-        Assert.Equal((4u, 65_524u, 65_536u), (spec.KeySize, spec.ValueSize, spec.PlaceSize));
-        Assert.Equal(8, MaglevLayout.SlotOffset(0));
-        Assert.Equal(8 + (4 * 16_380), MaglevLayout.SlotOffset(16_380));
+        Assert.Equal((8u, 65_524u, 65_536u), (spec.KeySize, spec.ValueSize, spec.PlaceSize));
+        Assert.Equal(12, MaglevLayout.SlotOffset(0));
+        Assert.Equal(12 + (4 * 16_380), MaglevLayout.SlotOffset(16_380));
         Assert.Null(spec.Problem());
     }
 

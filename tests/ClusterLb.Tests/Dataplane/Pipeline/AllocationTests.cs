@@ -36,6 +36,13 @@ public sealed class AllocationTests
         ["new flow of a pinned client"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.13:80").Syn()),
         ["new flow of a client to be pinned"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.14:80").Syn()),
         ["new flow of a pinned client, IPv6"] = (Verdict.Forward, true, _ => Packet.Tcp(Client6, "[fd00:10:96::d]:80").Syn()),
+        ["new flow by Maglev"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.20:2").Syn()),
+        ["new flow by round robin"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.20:4").Syn()),
+        ["new flow by least connections"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.20:5").Syn()),
+        ["new flow by source hash"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.20:6").Syn()),
+        ["new flow by destination hash"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.20:7").Syn()),
+        ["new flow by shortest expected delay"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.20:8").Syn()),
+        ["new flow with a canary"] = (Verdict.Forward, true, _ => Packet.Tcp(Client, "10.96.0.21:80").Syn()),
         ["reject by reset"] = (Verdict.Reject, false, _ => Packet.Tcp(Client, "10.96.0.11:80").Syn()),
         ["reject by ICMP"] = (Verdict.Reject, false, _ => Packet.Udp(Client, "10.96.0.11:80").Payload(100)),
         ["drop"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, "10.96.0.77:80").Syn()),
@@ -174,6 +181,16 @@ public sealed class AllocationTests
         lb.WithService("192.168.0.2:30080/TCP", ServiceFlags.NodePort, Backend);
         lb.WithService("198.51.100.1:80/TCP", ServiceFlags.LoadBalancer | ServiceFlags.SourceRange, Backend);
         lb.WithSourceRange("198.51.100.1:80/TCP", "203.0.113.0/24");
+        foreach (SelectionAlgorithm algorithm in Enum.GetValues<SelectionAlgorithm>().Where(a => a > SelectionAlgorithm.Random))
+        {
+            lb.Algorithm = algorithm;
+            lb.WithService($"10.96.0.20:{(int)algorithm}/TCP", Backend);
+        }
+
+        lb.Algorithm = SelectionAlgorithm.Random;
+        lb.SharePercent = 50;
+        lb.WithScope("10.96.0.21:80/TCP", LookupScope.ExternalCanary, ServiceFlags.None, Backend).WithService("10.96.0.21:80/TCP", Backend);
+        lb.SharePercent = 0;
         lb.AffinitySeconds = 10_800;
         lb.WithService("10.96.0.13:80/TCP", Backend).WithService("[fd00:10:96::d]:80/TCP", Backend6);
         lb.AffinitySeconds = 1; // over before the next flow begins
