@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using ClusterLb.Agent.Configuration;
 using ClusterLb.Agent.Steering;
+using ClusterLb.ControlPlane.Reconciler;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Tun;
@@ -97,6 +98,9 @@ public sealed record AgentOptions
 
     /// <summary>How packets are routed into it.</summary>
     public SteeringOptions Steering { get; init; } = new();
+
+    /// <summary>How backends are chosen where a service does not say.</summary>
+    public SelectionOptions Selection { get; init; } = new();
 
     /// <summary>Sizes of the load-balancing maps.</summary>
     public LbMapCapacities Maps { get; init; } = new();

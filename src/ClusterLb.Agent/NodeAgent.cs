@@ -212,7 +212,12 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     {
         _store = new ClusterStateStore(_options.NodeName);
         _store.ProblemFound += OnProblem;
-        var periods = new ReconcileOptions { MinSyncPeriod = _options.MinSyncPeriod, SyncPeriod = _options.SyncPeriod, ConfigSyncPeriod = _options.ConfigSyncPeriod };
+        var periods = new ReconcileOptions
+        {
+            MinSyncPeriod = _options.MinSyncPeriod,
+            SyncPeriod = _options.SyncPeriod,
+            Selection = _options.Selection,
+        };
         var trace = new SyncTrace(_maps.Awaited);
         trace.Written += _metrics.RecordWritten;
         trace.FirstPacketSeen += _metrics.RecordFirstPacket;

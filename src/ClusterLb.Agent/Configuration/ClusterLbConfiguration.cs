@@ -1,5 +1,7 @@
 using ClusterLb.Agent.Steering;
 using ClusterLb.ControlPlane.Kubernetes.Api;
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.ControlPlane.Reconciler;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Agent.Configuration;
@@ -12,8 +14,10 @@ internal static class ClusterLbConfiguration
     {
         YamlSection admin = top.Section("admin");
         YamlSection tun = top.Section("tun");
-        return ReadMaps(top.Section("maps"), options) with
+        YamlSection maglev = top.Section("maglev");
+        return ReadMaps(top.Section("maps"), maglev, options) with
         {
+            Selection = ReadSelection(top.Section("loadBalancer"), maglev, options.Selection),
             ManifestDirectory = top.Text("manifests") ?? options.ManifestDirectory,
             ApiServers = [.. ReadServers(top)],
             ServiceCidrs = top.Prefixes("serviceCIDRs"),
@@ -59,7 +63,16 @@ internal static class ClusterLbConfiguration
         };
     }
 
-    private static AgentOptions ReadMaps(YamlSection maps, AgentOptions options)
+    /// <summary>Stronger than ipvs.scheduler of kube-proxy's document.</summary>
+    private static SelectionOptions ReadSelection(YamlSection loadBalancer, YamlSection maglev, SelectionOptions now) => now with
+    {
+        Algorithm = loadBalancer.Read<SelectionAlgorithm>(
+            "algorithm", now.Algorithm, $"must be one of {AlgorithmNames.All}", AlgorithmNames.TryParse),
+        MaglevSeed = maglev.Read<MaglevSeed>(
+            "hashSeed", now.MaglevSeed, "must be 12 bytes as base64 (16 characters)", MaglevSeed.TryParse),
+    };
+
+    private static AgentOptions ReadMaps(YamlSection maps, YamlSection maglev, AgentOptions options)
     {
         LbMapCapacities now = options.Maps;
         return options with
@@ -75,6 +88,8 @@ internal static class ClusterLbConfiguration
                 ServiceNames = maps.Int("serviceNames", maps.Int("servicePorts", now.ServiceNames)), // one name per service port
                 Networks = maps.Int("networks", now.Networks),
                 SourceRanges = maps.Int("sourceRanges", now.SourceRanges),
+                MaglevTables = maps.Int("maglevTables", now.MaglevTables),
+                MaglevTableSize = maglev.Int("tableSize", now.MaglevTableSize),
             },
         };
     }

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json.Nodes;
 using ClusterLb.Agent.Steering;
+using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 
@@ -56,6 +57,7 @@ public static class EffectiveConfiguration
             ["apiServers"] = new JsonArray([.. options.ApiServers.Select(server => (JsonNode)server.ToString())]),
             ["conntrack"] = new JsonObject
             {
+                ["affinity"] = conntrack.Capacities.Affinity,
                 ["genericTimeout"] = GoDuration.Format(conntrack.GenericTimeout),
                 ["ipv4"] = conntrack.Capacities.Ipv4,
                 ["ipv6"] = conntrack.Capacities.Ipv6,
@@ -63,12 +65,19 @@ public static class EffectiveConfiguration
                 ["tcpSynTimeout"] = GoDuration.Format(conntrack.TcpSynTimeout),
             },
             ["dataplane"] = new JsonObject { ["onStop"] = options.Dataplane.StopWithAgent ? "stop" : "keep" },
+            ["loadBalancer"] = new JsonObject { ["algorithm"] = AlgorithmNames.Of(options.Selection.Algorithm) },
+            ["maglev"] = new JsonObject
+            {
+                ["hashSeed"] = options.Selection.MaglevSeed.ToString(),
+                ["tableSize"] = maps.MaglevTableSize,
+            },
             ["manifests"] = options.ManifestDirectory,
             ["maps"] = new JsonObject
             {
                 ["backends"] = maps.Backends,
                 ["eligible"] = maps.Eligible,
                 ["frontends"] = maps.Frontends,
+                ["maglevTables"] = maps.MaglevTables,
                 ["networks"] = maps.Networks,
                 ["serviceNames"] = maps.ServiceNames,
                 ["servicePorts"] = maps.ServicePorts,

@@ -1,3 +1,6 @@
+using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane.Maps;
+
 namespace ClusterLb.Agent.Configuration;
 
 /// <content>The blocks of kube-proxy's modes, and conntrack.</content>
@@ -23,9 +26,32 @@ internal static partial class KubeProxyConfiguration
         mode = proxyMode is { Length: > 0 } ? proxyMode : mode.Length > 0 ? mode : Iptables;
         AgentOptions withConntrack = ReadConntrack(top.Section("conntrack"), options); // a timeout of the mode's block is more special
         AgentOptions iptables = ReadIptables(top.Section(Iptables), withConntrack);
-        AgentOptions ipvs = ReadIpvs(top.Section(Ipvs), mode == Ipvs, withConntrack);
+        YamlSection ipvsBlock = top.Section(Ipvs);
+        withConntrack = ReadScheduler(ipvsBlock, withConntrack);
+        AgentOptions ipvs = ReadIpvs(ipvsBlock, mode == Ipvs, withConntrack);
         AgentOptions nftables = ReadNftables(top.Section(Nftables), withConntrack);
         return mode switch { Ipvs => ipvs, Nftables => nftables, _ => iptables };
+    }
+
+    /// <summary>Whatever the mode: no other field of kube-proxy's has a word for how backends are chosen.</summary>
+    private static AgentOptions ReadScheduler(YamlSection block, AgentOptions options)
+    {
+        string scheduler = block.Text("scheduler") ?? "";
+        if (scheduler.Length == 0)
+        {
+            return options;
+        }
+
+        if (!AlgorithmNames.TryParseScheduler(scheduler, out SelectionAlgorithm algorithm))
+        {
+            block.Problem("scheduler", $"is '{scheduler}', but must be empty or one of {AlgorithmNames.Schedulers}");
+            return options;
+        }
+
+        // loadBalancer.algorithm of our own document is stronger, whichever document comes first.
+        return options.Selection.Algorithm != SelectionAlgorithm.Default
+            ? options
+            : options with { Selection = options.Selection with { Algorithm = algorithm } };
     }
 
     private static AgentOptions ReadIptables(YamlSection block, AgentOptions options)
@@ -47,13 +73,6 @@ internal static partial class KubeProxyConfiguration
 
     private static AgentOptions ReadIpvs(YamlSection block, bool isMode, AgentOptions options)
     {
-        const string Schedulers = "rr, wrr, lc, wlc, lblc, lblcr, sh, dh, sed, nq, mh";
-        string scheduler = block.Text("scheduler") ?? "";
-        if (scheduler.Length > 0 && !Schedulers.Split(", ").Contains(scheduler))
-        {
-            block.Problem("scheduler", $"is '{scheduler}', but must be empty or one of {Schedulers}");
-        }
-
         block.Prefixes("excludeCIDRs");
         block.Ignore("excludeCIDRs", "there are no IPVS services to clean up");
         block.Flag("strictARP", false); // service addresses are on no interface, so nothing answers ARP for them

@@ -18,12 +18,13 @@ public sealed class CompiledCluster : IDisposable
     /// <param name="manifestDirectory">Services, EndpointSlices and Nodes.</param>
     /// <param name="nodeName">Which node's dataplane it is.</param>
     /// <param name="capacities">Of the maps.</param>
-    public CompiledCluster(string manifestDirectory, string nodeName, LbMapCapacities capacities)
+    /// <param name="selection">How backends are chosen where a service does not say.</param>
+    public CompiledCluster(string manifestDirectory, string nodeName, LbMapCapacities capacities, SelectionOptions? selection = null)
     {
         _store = new ClusterStateStore(nodeName);
         _source = new ManifestDirectory(manifestDirectory);
         _maps = SharedLbMaps.CreateInMemory(capacities);
-        _loop = new ReconcileLoop(_store, _maps);
+        _loop = new ReconcileLoop(_store, _maps, new ReconcileOptions { Selection = selection ?? new SelectionOptions() });
     }
 
     /// <summary>The manifests and settings of an agent's configuration, compiled.</summary>
@@ -31,7 +32,7 @@ public sealed class CompiledCluster : IDisposable
     /// <remarks>Node addresses come from the Node object: whoever explains need not be on the node.</remarks>
     public static CompiledCluster Of(AgentOptions options)
     {
-        var cluster = new CompiledCluster(options.ManifestDirectory ?? "", options.NodeName, options.Maps);
+        var cluster = new CompiledCluster(options.ManifestDirectory ?? "", options.NodeName, options.Maps, options.Selection);
         cluster._source.Scan(cluster._store);
         cluster._store.SetNetwork(new ClusterNetwork(options, cluster._store).Inputs(cluster._store.Node?.Addresses ?? []));
         cluster._loop.SyncNow();

@@ -1,3 +1,4 @@
+using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
@@ -47,11 +48,10 @@ public sealed class Explainer(LbMaps maps)
     {
         var found = new Dictionary<(Verdict, DropReason, IpAddr, ushort), Trial>();
         var inOrder = new List<Trial>();
-        uint tries = Math.Max(1, MostSlots(tuple));
+        uint tries = Math.Max(1, TriesFor(tuple));
         for (uint i = 0; i < tries; i++)
         {
-            // A source that is asked for a number below the slot count answers floor(first * count / 2^32): these reach all
-            // slots of any frontend with at most so many.
+            // A number chooses slot floor(number * count / 2^32): these reach all slots of any frontend with at most so many.
             uint random = (uint)((((ulong)i << 32) + tries - 1) / tries);
             Trial trial = Try(tuple, random, nowMs);
             FlowTuple to = trial.First.Written ?? default;
@@ -74,12 +74,19 @@ public sealed class Explainer(LbMaps maps)
         return new Trial(first, answer);
     }
 
-    /// <summary>At least as many as the frontend has that the packet will match.</summary>
-    private uint MostSlots(FlowTuple tuple) => maps.Services.Entries()
+    /// <summary>So many numbers, evenly spread, reach every slot of the frontend that the packet will match.</summary>
+    private uint TriesFor(FlowTuple tuple) => maps.Services.Entries()
         .Where(pair => pair.Key.Slot == 0 && pair.Key.Port == tuple.DestinationPort && pair.Key.Protocol == tuple.Protocol)
-        .Select(pair => pair.Value.Count)
+        .Select(pair => TriesFor(pair.Key.Scope, pair.Value))
         .DefaultIfEmpty()
         .Max();
+
+    /// <summary>With a split, all slots of a group lie in its share of the numbers.</summary>
+    private static uint TriesFor(LookupScope scope, in ServiceEntry head)
+    {
+        uint share = !head.Flags.HasFlag(ServiceFlags.Split) ? 100 : scope.IsCanary() ? head.SharePercent : 100 - head.SharePercent;
+        return share is 0 or 100 ? head.Count : (head.Count * 100 / share) + 2;
+    }
 
     private ExplainedFrontend? FrontendOf(FlowTuple tuple, ProbeResult result)
     {
@@ -95,23 +102,28 @@ public sealed class Explainer(LbMaps maps)
         }
 
         string scope = "all";
-        uint slots = entry.Count;
         if (entry.Flags.HasFlag(ServiceFlags.TwoScopes))
         {
             bool isInside = new Wording(maps, tuple).IsInsideCluster;
             scope = isInside ? "internal" : "external";
-            slots = isInside && maps.Services.TryLookup(key with { Scope = LookupScope.Internal }, out ServiceEntry inside) ? inside.Count : slots;
+            key = key with { Scope = isInside ? LookupScope.Internal : LookupScope.External };
         }
 
+        bool isSplit = entry.Flags.HasFlag(ServiceFlags.Split);
         return new ExplainedFrontend(
             entry.RevNatId,
             Wording.AddressOf(frontend.Address, frontend.Port, frontend.Protocol),
             maps.ServiceNames.TryLookup(entry.ServicePortId, out string? name) ? name : "",
             Wording.TypeOf(entry.Flags),
             scope,
-            slots,
-            entry.Flags.HasFlag(ServiceFlags.Affinity) ? entry.AffinityTimeoutSeconds : null);
+            CountOf(key),
+            entry.Flags.HasFlag(ServiceFlags.Affinity) ? entry.AffinityTimeoutSeconds : null,
+            AlgorithmNames.Of(entry.Algorithm),
+            isSplit ? entry.SharePercent : null,
+            isSplit ? CountOf(key with { Scope = key.Scope.Canary() }) : null);
     }
+
+    private uint CountOf(ServiceKey head) => maps.Services.TryLookup(head, out ServiceEntry entry) ? entry.Count : 0;
 
     private ExplainedBackend Describe(Trial trial, FlowTuple tuple, Wording words)
     {
@@ -121,6 +133,8 @@ public sealed class Explainer(LbMaps maps)
             sent.Destination.WithPort(sent.DestinationPort),
             trial.First.Meta.BackendId,
             SlotOf(trial.First),
+            trial.First.Meta.Selection.IsCanary,
+            Wording.ChosenBy(trial.First.Meta.Selection),
             trial.First.Meta.Masqueraded,
             words.MasqueradeWhy(trial.First.Meta.Masqueraded, sent),
             sent.ToString(),
@@ -135,7 +149,8 @@ public sealed class Explainer(LbMaps maps)
             return null;
         }
 
-        foreach (LookupScope scope in (LookupScope[])[LookupScope.External, LookupScope.Internal])
+        LookupScope[] own = [LookupScope.External, LookupScope.Internal];
+        foreach (LookupScope scope in result.Meta.Selection.IsCanary ? own.Select(LookupScopes.Canary) : own)
         {
             var key = new ServiceKey(frontend.Address, frontend.Port, frontend.Protocol, scope, 0);
             for (uint slot = 1; maps.Services.TryLookup(key with { Slot = slot }, out ServiceEntry entry); slot++)

@@ -21,6 +21,8 @@ public static class LbMapsCopy
             ServiceNames = RoomFor(from.ServiceNames),
             Networks = RoomFor(from.Networks),
             SourceRanges = RoomFor(from.SourceRanges),
+            MaglevTables = Math.Max(LbMapCapacities.Least, from.Maglev.Count * 2),
+            MaglevTableSize = from.Maglev.TableSize,
         });
         Copy(from.Services, copy.Services);
         Copy(from.Backends, copy.Backends);
@@ -32,12 +34,26 @@ public static class LbMapsCopy
         Copy(from.Networks, copy.Networks);
         Copy(from.SourceRanges, copy.SourceRanges);
         Copy(from.Node, copy.Node);
+        CopyMaglev(from.Maglev, copy.Maglev);
         return copy;
     }
 
     /// <summary>Half as much again, since the original goes on changing while it is read.</summary>
     private static int RoomFor<TKey, TEntry>(ILbMap<TKey, TEntry> map)
         where TKey : notnull => (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(1024, map.Count * 3 / 2));
+
+    private static void CopyMaglev(IMaglevMap from, IMaglevMap to)
+    {
+        to.Seed = from.Seed;
+        var table = new uint[from.TableSize];
+        foreach (MaglevKey key in from.Keys())
+        {
+            if (from.TryRead(key, table) && to.Update(key, table) == MapResult.Full)
+            {
+                throw new InvalidOperationException($"The map {from.Name} grew while it was copied; try again.");
+            }
+        }
+    }
 
     private static void Copy<TKey, TEntry>(ILbMap<TKey, TEntry> from, ILbMap<TKey, TEntry> to)
         where TKey : notnull

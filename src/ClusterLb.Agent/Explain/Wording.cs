@@ -1,6 +1,7 @@
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
+using ClusterLb.Dataplane.Pipeline;
 
 namespace ClusterLb.Agent.Explain;
 
@@ -82,6 +83,20 @@ internal sealed class Wording(LbMaps maps, FlowTuple tuple)
             ? "traffic to this kind of frontend is masqueraded, so that the answer comes back to this node"
             : "the client is not a pod, so the answer must be made to come back to this node";
     }
+
+    /// <summary>What led to a backend.</summary>
+    public static string ChosenBy(Selection selection) => selection.Kind switch
+    {
+        SelectionKind.Pinned => "session affinity: the client has been there before",
+        SelectionKind.RoundRobin => "its turn",
+        SelectionKind.LeastConnections => "no other backend has fewer active flows",
+        SelectionKind.ShortestExpectedDelay => "no other backend has a shorter expected delay: fewer active flows",
+        SelectionKind.Maglev => $"the hash of the flow: slot {selection.Slot} of the Maglev table",
+        SelectionKind.SourceHash => $"the hash of the client's address: slot {selection.Slot} of the Maglev table",
+        SelectionKind.DestinationHash => $"the hash of what is dialled: slot {selection.Slot} of the Maglev table",
+        SelectionKind.HashWithoutTable => "a hash, among the slots (there is no Maglev table: not built yet, or the map is full)",
+        _ => "at random",
+    };
 
     private static string WhyNot(DropReason reason, ExplainedFrontend? frontend) => reason switch
     {

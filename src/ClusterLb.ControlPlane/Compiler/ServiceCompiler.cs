@@ -25,11 +25,11 @@ public static class ServiceCompiler
             ImmutableArray<IpPrefix> sources = SourceRanges(service, clusterIp.IsIpv4, node);
             foreach (ServicePort port in service.Ports)
             {
-                ports.Add(CompilePort(service, port, clusterIp, sources, state.Slices, node));
+                ports.Add(SplitCompiler.Apply(CompilePort(service, port, clusterIp, sources, state.Slices, node), state, node));
             }
         }
 
-        return new ServiceImage(service.Name, ports, Notices(service))
+        return new ServiceImage(service.Name, ports, [.. Notices(service), .. SplitCompiler.Notices(state)])
         {
             CreatedAt = service.CreatedAt,
             AddressMarks = [.. service.ClusterIps.Select(ip => new FrontendKey(ip, 0, IpProtocol.Any))],
@@ -54,6 +54,7 @@ public static class ServiceCompiler
                 isInternalLocal ? sets.Local : sets.Cluster)
             {
                 AffinitySeconds = (uint)service.AffinitySeconds,
+                Algorithm = service.Algorithm,
             },
         };
 
@@ -73,6 +74,7 @@ public static class ServiceCompiler
             {
                 InternalSlots = isExternalLocal ? sets.Cluster : [],
                 AffinitySeconds = (uint)service.AffinitySeconds,
+                Algorithm = service.Algorithm,
             });
         }
 

@@ -59,6 +59,36 @@ public sealed record FrontendImage(FrontendKey Key, ServiceFlags Flags, IReadOnl
     /// <summary>How long a client stays with its backend; 0 without affinity.</summary>
     public uint AffinitySeconds { get; init; }
 
-    /// <summary>How a new flow gets its backend.</summary>
-    public SelectionAlgorithm Algorithm { get; init; } = SelectionAlgorithm.Random;
+    /// <summary>How a new flow gets its backend; the default is what the configuration says.</summary>
+    public SelectionAlgorithm Algorithm { get; init; }
+
+    /// <summary>Percent of the new flows for <see cref="CanarySlots"/>; 0 without a split.</summary>
+    public uint SharePercent { get; init; }
+
+    /// <summary>Backends of the other service, beside <see cref="Slots"/>.</summary>
+    public IReadOnlyList<BackendKey> CanarySlots { get; init; } = [];
+
+    /// <summary>Backends of the other service, beside <see cref="InternalSlots"/>.</summary>
+    public IReadOnlyList<BackendKey> InternalCanarySlots { get; init; } = [];
+
+    /// <summary>All sets of slots that the maps shall hold, canaries before what leads to them.</summary>
+    public IEnumerable<(LookupScope Scope, IReadOnlyList<BackendKey> Slots)> Scopes()
+    {
+        bool hasTwoScopes = Flags.HasFlag(ServiceFlags.TwoScopes);
+        if (SharePercent > 0)
+        {
+            yield return (LookupScope.ExternalCanary, CanarySlots);
+            if (hasTwoScopes)
+            {
+                yield return (LookupScope.InternalCanary, InternalCanarySlots);
+            }
+        }
+
+        if (hasTwoScopes)
+        {
+            yield return (LookupScope.Internal, InternalSlots);
+        }
+
+        yield return (LookupScope.External, Slots);
+    }
 }

@@ -46,6 +46,7 @@ internal static class ServiceReader
             return context.Bad();
         }
 
+        ServiceAnnotations.ReportUnknown(metadata, context);
         return context.Good(new Service
         {
             Name = context.Name,
@@ -60,6 +61,8 @@ internal static class ServiceReader
             InternalTrafficPolicy = ReadPolicy(spec, "internalTrafficPolicy", context),
             ExternalTrafficPolicy = ReadPolicy(spec, "externalTrafficPolicy", context),
             AffinitySeconds = ReadAffinity(spec, context),
+            Algorithm = ServiceAnnotations.ReadAlgorithm(metadata, context),
+            Split = ServiceAnnotations.ReadSplit(metadata, context),
             Times = new ChangeTimes(null, context.Received),
             HealthCheckNodePort = ReadHealthCheckNodePort(spec, context),
         });

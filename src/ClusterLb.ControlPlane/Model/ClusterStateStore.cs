@@ -15,6 +15,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
     private readonly Dictionary<ObjectName, ServiceState> _services = [];
     private readonly Dictionary<ObjectName, ObjectName> _serviceOfSlice = [];
     private readonly Dictionary<(string Origin, string Kind, ObjectName Name), ImmutableArray<ObjectProblem>> _problems = [];
+    private readonly Dictionary<ObjectName, HashSet<ObjectName>> _splitters = []; // who gives a share of its connections to a service
     private HashSet<ObjectName> _changed = [];
     private List<ObservedChange> _observed = [];
     private LocalNode? _node;
@@ -111,8 +112,9 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             }
 
             Pending.Queue(FamiliesOf(state.Service) | FamiliesOf(service), services: 1);
+            FollowSplit(service.Name, state.Service?.Split, service.Split);
             state = state with { Service = service };
-            _changed.Add(service.Name);
+            MarkChanged(service.Name);
             Observe(new ObservedChange(service.Name, service.Name, ObservedChange.Service, "", service.Times));
         }
 
@@ -133,6 +135,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             }
 
             Pending.Queue(FamiliesOf(state.Service), services: 1);
+            FollowSplit(name, state.Service.Split, null);
             Keep(state with { Service = null });
             Observe(new ObservedChange(name, name, ObservedChange.Service, "", times));
         }
@@ -160,8 +163,8 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
 
             state = state with { Slices = at >= 0 ? slices.SetItem(at, slice) : slices.Insert(~at, slice) };
             _serviceOfSlice[slice.Name] = slice.Service;
-            _changed.Add(slice.Service);
             Pending.Queue(slice.IsIpv4 ? Families.Ipv4 : Families.Ipv6, endpoints: 1);
+            MarkChanged(slice.Service);
             Observe(new ObservedChange(slice.Service, slice.Name, ObservedChange.Slice, slice.IsIpv4 ? "IPv4" : "IPv6", slice.Times));
         }
 
@@ -283,7 +286,8 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
     {
         lock (_lock)
         {
-            return _services.TryGetValue(name, out ServiceState? state) ? state : new ServiceState(name, null, []);
+            ServiceState state = Known(name);
+            return state.Service?.Split is { } split ? state with { Canary = Known(split.Canary) } : state;
         }
     }
 
@@ -332,7 +336,10 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             if (!string.Equals(_node?.Zone ?? "", node.Zone, StringComparison.Ordinal))
             {
                 // Only hints depend on the zone, and only services with hints can change by it.
-                _changed.UnionWith(_services.Values.Where(HasHints).Select(s => s.Name));
+                foreach (ServiceState service in _services.Values.Where(HasHints))
+                {
+                    MarkChanged(service.Name);
+                }
             }
 
             _node = node;
@@ -347,6 +354,38 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
 
     private static bool HasHints(ServiceState state) =>
         state.Slices.Any(slice => slice.Backends.Any(backend => backend.Hints is not null));
+
+    /// <summary>The service, and those that send a share of their connections to its endpoints.</summary>
+    private void MarkChanged(ObjectName name)
+    {
+        _changed.Add(name);
+        if (_splitters.TryGetValue(name, out HashSet<ObjectName>? splitters))
+        {
+            _changed.UnionWith(splitters);
+        }
+    }
+
+    private void FollowSplit(ObjectName service, TrafficSplit? before, TrafficSplit? now)
+    {
+        if (before == now)
+        {
+            return;
+        }
+
+        if (before is not null && _splitters.TryGetValue(before.Canary, out HashSet<ObjectName>? splitters) && splitters.Remove(service)
+            && splitters.Count == 0)
+        {
+            _splitters.Remove(before.Canary);
+        }
+
+        if (now is not null)
+        {
+            (CollectionsMarshal.GetValueRefOrAddDefault(_splitters, now.Canary, out _) ??= []).Add(service);
+        }
+    }
+
+    private ServiceState Known(ObjectName name) =>
+        _services.TryGetValue(name, out ServiceState? state) ? state : new ServiceState(name, null, []);
 
     private ref ServiceState? StateOf(ObjectName name)
     {
@@ -377,7 +416,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
 
     private void Keep(ServiceState state)
     {
-        _changed.Add(state.Name);
+        MarkChanged(state.Name);
         if (state.Service is null && state.Slices.IsEmpty)
         {
             _services.Remove(state.Name);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.ControlPlane.Model;
 
@@ -54,6 +55,12 @@ public sealed record Service
     /// <summary>How long a client stays with its backend; 0 without session affinity.</summary>
     public int AffinitySeconds { get; init; }
 
+    /// <summary>How a backend is chosen, by annotation; else as the configuration says.</summary>
+    public SelectionAlgorithm Algorithm { get; init; }
+
+    /// <summary>Another service's share of the new connections, by annotation; null without one.</summary>
+    public TrafficSplit? Split { get; init; }
+
     /// <summary>spec.healthCheckNodePort; 0 if there is none.</summary>
     public ushort HealthCheckNodePort { get; init; }
 
@@ -69,7 +76,7 @@ public sealed record Service
         && SourceRanges.AsSpan().SequenceEqual(other.SourceRanges.AsSpan())
         && Ports.AsSpan().SequenceEqual(other.Ports.AsSpan())
         && InternalTrafficPolicy == other.InternalTrafficPolicy && ExternalTrafficPolicy == other.ExternalTrafficPolicy
-        && AffinitySeconds == other.AffinitySeconds && HealthCheckNodePort == other.HealthCheckNodePort;
+        && AffinitySeconds == other.AffinitySeconds && Algorithm == other.Algorithm && Split == other.Split && HealthCheckNodePort == other.HealthCheckNodePort;
 
     /// <inheritdoc/>
     public override int GetHashCode() => Name.GetHashCode();

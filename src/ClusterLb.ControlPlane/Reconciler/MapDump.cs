@@ -25,7 +25,19 @@ public static class MapDump
             .Order(StringComparer.Ordinal));
         Append(text, "eligible", maps.Eligible.Entries()
             .Select(e => $"{FrontendOf(maps, e.Key.RevNatId)} {e.Key.Scope}: {BackendOf(maps, e.Key.BackendId)}").Order(StringComparer.Ordinal));
+        Append(text, "maglev", maps.Maglev.Keys().Select(key => TableOf(maps, key)).Order(StringComparer.Ordinal));
         return text.ToString();
+    }
+
+    /// <summary>Each backend with the slots it has, and a number that changes with the order of the slots.</summary>
+    private static string TableOf(LbMaps maps, MaglevKey key)
+    {
+        var table = new uint[maps.Maglev.TableSize];
+        maps.Maglev.TryRead(key, table);
+        Dictionary<uint, string> names = table.Distinct().ToDictionary(id => id, id => BackendOf(maps, id));
+        IEnumerable<string> shares = table.CountBy(id => id).Select(pair => $"{names[pair.Key]} {pair.Value}").Order(StringComparer.Ordinal);
+        uint order = table.Aggregate(0u, (sum, id) => (sum * 31) + (uint)names[id].Sum(c => c));
+        return $"{PortOf(maps, key.ServicePortId)} {key.Set}: {string.Join(", ", shares)} ({order:x8})";
     }
 
     private static void AppendNode(LbMaps maps, StringBuilder text)
@@ -42,7 +54,13 @@ public static class MapDump
         var lines = new List<string>();
         foreach ((ServiceKey key, ServiceEntry head) in Heads(maps).Where(e => !IsMark(e.Value)))
         {
-            string scope = key.Scope == LookupScope.Internal ? " internal" : "";
+            string scope = key.Scope switch
+            {
+                LookupScope.External => "",
+                LookupScope.Internal => " internal",
+                LookupScope.ExternalCanary => $" canary {head.SharePercent}%",
+                _ => $" internal canary {head.SharePercent}%",
+            };
             string flags = head.Flags == ServiceFlags.None ? "" : $" [{head.Flags}]";
             string reverse = FrontendOf(maps, head.RevNatId);
             string frontend = Show(key.Address, key.Port, key.Protocol);

@@ -47,6 +47,15 @@ public sealed partial class MapReconciler
             }
         }
 
+        foreach (IGrouping<uint, MaglevKey> tables in _maps.Maglev.Keys().GroupBy(key => key.ServicePortId))
+        {
+            _portIds.Reserve(tables.Key);
+            if (ports.TryGetValue(tables.Key, out ServicePortLedger? port))
+            {
+                port.Tables = [.. tables.Select(key => new MaglevTableLedger(key, 0))]; // of what, the next image will show
+            }
+        }
+
         AdoptServing(ports);
         AdoptSourceRanges(ports);
         foreach (IGrouping<ObjectName, ServicePortLedger> service in ports.Values.GroupBy(p => p.Key.Service))
@@ -159,6 +168,8 @@ public sealed partial class MapReconciler
             RemoveWhere(_maps.Serving, e => !serving.Contains(e.Key));
         }
 
+        RemoveTables([.. _maps.Maglev.Keys().Where(
+            key => !ports.TryGetValue(key.ServicePortId, out ServicePortLedger? port) || !Array.Exists(port.Tables, t => t.Key == key))]);
         RemoveWhere(_maps.ServicePorts, e => !ports.ContainsKey(e.Key));
         RemoveWhere(_maps.ServiceNames, e => !ports.ContainsKey(e.Key));
         if (_maps.SourceRanges.Count != ports.Values.Sum(p => p.SourceRanges.Length))
@@ -177,9 +188,12 @@ public sealed partial class MapReconciler
         return _claims.IsOwned(frontend)
             && (frontend.IsAddressMark || _frontendIds.TryGet(frontend, out _))
             && (key.Scope == LookupScope.External
-                || (_maps.Services.TryLookup(HeadKey(frontend, LookupScope.External), out ServiceEntry head)
-                    && head.Flags.HasFlag(ServiceFlags.TwoScopes)));
+                || (_maps.Services.TryLookup(HeadKey(frontend, LookupScope.External), out ServiceEntry head) && LeadsTo(head, key.Scope)));
     }
+
+    private static bool LeadsTo(ServiceEntry head, LookupScope scope) =>
+        (!scope.IsCanary() || head.Flags.HasFlag(ServiceFlags.Split))
+        && (scope is LookupScope.External or LookupScope.ExternalCanary || head.Flags.HasFlag(ServiceFlags.TwoScopes));
 
     private bool IsCountedSlot(ServiceKey key) =>
         _maps.Services.TryLookup(key with { Slot = 0 }, out ServiceEntry head) && key.Slot <= head.Count;

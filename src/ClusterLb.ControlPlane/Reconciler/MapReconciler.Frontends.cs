@@ -6,6 +6,10 @@ namespace ClusterLb.ControlPlane.Reconciler;
 /// <summary>Frontends and their slots.</summary>
 public sealed partial class MapReconciler
 {
+    // The external one, which leads to the others, first.
+    private static readonly LookupScope[] AllScopes =
+        [LookupScope.External, LookupScope.Internal, LookupScope.ExternalCanary, LookupScope.InternalCanary];
+
     private void SyncFrontends(
         ServicePortImage port, ServicePortLedger ledger, HashSet<FrontendKey> owned, HashSet<FrontendKey> written)
     {
@@ -30,7 +34,7 @@ public sealed partial class MapReconciler
             }
             else
             {
-                RemoveFrontend(frontend.Key); // no room: rather no frontend than one that is half right
+                RemoveUnwritten(frontend, serving); // no room: rather no frontend than one that is half right
             }
         }
 
@@ -43,18 +47,38 @@ public sealed partial class MapReconciler
         uint id = _frontendIds.Get(key);
         var head = new ServiceEntry
         {
-            BackendId = ServiceEntry.PackAffinity(frontend.AffinitySeconds, frontend.Algorithm),
+            BackendId = ServiceEntry.PackAffinity(frontend.AffinitySeconds, AlgorithmOf(frontend)),
             RevNatId = id,
             ServicePortId = portId,
-            Flags = frontend.Flags,
+            Flags = frontend.Flags | (frontend.SharePercent > 0 ? ServiceFlags.Split : ServiceFlags.None),
+            SharePercent = frontend.SharePercent,
         };
 
-        bool hasTwoScopes = frontend.Flags.HasFlag(ServiceFlags.TwoScopes);
-        return _writer.Put(_maps.ReverseNat, id, new ReverseNatEntry(key.Address, key.Port, key.Protocol))
-            && (!hasTwoScopes || TryWriteScope(key, LookupScope.Internal, head, Ids(frontend.InternalSlots, serving)))
-            && TryWriteScope(key, LookupScope.External, head, Ids(frontend.Slots, serving))
-            && (hasTwoScopes || RemoveScope(key, LookupScope.Internal));
+        // What the head of the external scope leads to is written before it, and removed after it.
+        var scopes = new HashSet<LookupScope>();
+        foreach ((LookupScope scope, IReadOnlyList<BackendKey> slots) in frontend.Scopes())
+        {
+            scopes.Add(scope);
+            if ((scopes.Count == 1 && !_writer.Put(_maps.ReverseNat, id, new ReverseNatEntry(key.Address, key.Port, key.Protocol)))
+                || !TryWriteScope(key, scope, head, Ids(slots, serving)))
+            {
+                return false;
+            }
+        }
+
+        foreach (LookupScope scope in AllScopes)
+        {
+            if (!scopes.Contains(scope))
+            {
+                RemoveScope(key, scope);
+            }
+        }
+
+        return true;
     }
+
+    private SelectionAlgorithm AlgorithmOf(FrontendImage frontend) =>
+        frontend.Algorithm == SelectionAlgorithm.Default ? _selection.Algorithm : frontend.Algorithm;
 
     /// <summary>Ids of the backends, without those there was no room for.</summary>
     private List<uint> Ids(IReadOnlyList<BackendKey> backends, HashSet<uint> serving)
@@ -83,6 +107,12 @@ public sealed partial class MapReconciler
         uint oldCount = CountOf(key, scope, out ServiceFlags oldFlags);
         bool hasAffinity = head.Flags.HasFlag(ServiceFlags.Affinity);
         bool hadAffinity = oldFlags.HasFlag(ServiceFlags.Affinity);
+        if (hasAffinity || hadAffinity)
+        {
+            // Before a flow can choose it. Whom there is no room for is not chosen: its clients would not stay.
+            backends.RemoveAll(backend => !_writer.Put(_maps.Eligible, new EligibleKey(head.RevNatId, scope, backend), (byte)0));
+        }
+
         var missing = new HashSet<uint>(backends);
         List<uint> holes = FindHoles(key, scope, head, oldCount, missing, out HashSet<uint> leaving, out bool isWritten);
         if (!isWritten)
@@ -90,15 +120,12 @@ public sealed partial class MapReconciler
             return false;
         }
 
-        foreach (uint backend in hasAffinity || hadAffinity ? backends : [])
-        {
-            _writer.Put(_maps.Eligible, new EligibleKey(head.RevNatId, scope, backend), (byte)0); // before a flow can choose it
-        }
-
         uint count = oldCount;
         int filled = 0;
-        foreach (uint backend in backends)
+        IEnumerable<uint> unplaced = [];
+        for (int i = 0; i < backends.Count; i++)
         {
+            uint backend = backends[i];
             if (!missing.Contains(backend))
             {
                 continue;
@@ -117,7 +144,8 @@ public sealed partial class MapReconciler
             }
             else
             {
-                break; // served by as many as fit; the map is reported as full
+                unplaced = backends[i..].Where(missing.Contains); // served by as many as fit; the map is reported as full
+                break;
             }
         }
 
@@ -134,9 +162,9 @@ public sealed partial class MapReconciler
         }
 
         RemoveSlots(key, scope, count + 1, oldCount);
-        if (hadAffinity)
+        if (hasAffinity || hadAffinity)
         {
-            RemoveEligible(head.RevNatId, scope, hasAffinity ? leaving : leaving.Concat(backends));
+            RemoveEligible(head.RevNatId, scope, hasAffinity ? leaving.Concat(unplaced) : leaving.Concat(backends));
         }
 
         return true;
@@ -225,8 +253,11 @@ public sealed partial class MapReconciler
 
     private void RemoveFrontend(FrontendKey key)
     {
-        RemoveScope(key, LookupScope.External);
-        RemoveScope(key, LookupScope.Internal);
+        foreach (LookupScope scope in AllScopes)
+        {
+            RemoveScope(key, scope);
+        }
+
         if (_frontendIds.TryGet(key, out uint id))
         {
             _writer.Remove(_maps.ReverseNat, id);
@@ -234,12 +265,23 @@ public sealed partial class MapReconciler
         }
     }
 
+    /// <summary>Removes what <see cref="TryWriteFrontend"/> has written so far, where no head tells of it, too.</summary>
+    private void RemoveUnwritten(FrontendImage frontend, HashSet<uint> serving)
+    {
+        uint id = _frontendIds.Get(frontend.Key);
+        RemoveFrontend(frontend.Key);
+        foreach ((LookupScope scope, IReadOnlyList<BackendKey> slots) in frontend.AffinitySeconds > 0 ? frontend.Scopes() : [])
+        {
+            RemoveEligible(id, scope, Ids(slots, serving));
+        }
+    }
+
     /// <summary>The head first: nobody looks for slots without it.</summary>
-    private bool RemoveScope(FrontendKey key, LookupScope scope)
+    private void RemoveScope(FrontendKey key, LookupScope scope)
     {
         if (!_maps.Services.TryLookup(HeadKey(key, scope), out ServiceEntry head))
         {
-            return true;
+            return;
         }
 
         uint count = CountOf(key, scope, out ServiceFlags flags);
@@ -255,7 +297,6 @@ public sealed partial class MapReconciler
         _writer.Remove(_maps.Services, HeadKey(key, scope));
         RemoveSlots(key, scope, 1, count);
         RemoveEligible(head.RevNatId, scope, leaving);
-        return true;
     }
 
     private void RemoveSlots(FrontendKey key, LookupScope scope, uint first, uint last)

@@ -13,6 +13,7 @@ public sealed partial class MapReconciler
 {
     private readonly MapWriter _writer;
     private readonly LbMaps _maps;
+    private readonly SelectionOptions _selection;
     private readonly BackendLedger _backends;
     private readonly IdAllocator<FrontendKey> _frontendIds;
     private readonly IdAllocator<ServicePortKey> _portIds;
@@ -26,9 +27,13 @@ public sealed partial class MapReconciler
     /// <summary>Takes over what the maps hold: ids stay, nothing is written.</summary>
     /// <param name="maps">The maps; nobody else may write to them.</param>
     /// <param name="time">Where revisions of service ports start, so that none comes twice over restarts.</param>
-    public MapReconciler(LbMaps maps, TimeProvider? time = null)
+    /// <param name="selection">How backends are chosen where a service does not say.</param>
+    public MapReconciler(LbMaps maps, TimeProvider? time = null, SelectionOptions? selection = null)
     {
         _maps = maps;
+        selection ??= new SelectionOptions();
+        _selection = selection.Algorithm == SelectionAlgorithm.Default ? selection with { Algorithm = SelectionAlgorithm.Random } : selection;
+        _table = new uint[maps.Maglev.TableSize];
         _writer = new MapWriter(maps);
         _backends = new BackendLedger(_writer);
         _frontendIds = new IdAllocator<FrontendKey>(maps.ReverseNat.TakeNumber);
@@ -72,12 +77,14 @@ public sealed partial class MapReconciler
 
         // What frontends will point to comes first, for all ports: a frontend may move from one port to another.
         var ports = new List<(ServicePortImage Image, ServicePortLedger Ledger, ServingBackend[] Gone)>(image.Ports.Count);
+        var goneTables = new List<MaglevKey>();
         foreach (ServicePortImage port in image.Ports)
         {
             if (AddPort(port, before) is { } ledger)
             {
                 AddSourceRanges(port, ledger);
                 ports.Add((port, ledger, AddServing(port, ledger)));
+                goneTables.AddRange(AddTables(port, ledger));
             }
         }
 
@@ -94,6 +101,7 @@ public sealed partial class MapReconciler
 
         // From here on things go: first the frontends, then what nothing points to any more.
         RemoveFrontends(frontendsBefore.Where(k => !written.Contains(k)), before, image);
+        RemoveTables(goneTables);
         foreach ((ServicePortImage port, ServicePortLedger ledger, ServingBackend[] gone) in ports)
         {
             RemoveSourceRanges(ledger, port.SourceRanges);
@@ -264,6 +272,7 @@ public sealed partial class MapReconciler
     private void RemovePort(ServicePortLedger ledger)
     {
         RemoveSourceRanges(ledger, []);
+        RemoveTables(ledger.Tables.Select(t => t.Key));
         ServingBackend[] gone = ledger.Serving;
         foreach (ServingBackend backend in gone)
         {

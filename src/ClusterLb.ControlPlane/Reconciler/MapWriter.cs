@@ -28,10 +28,15 @@ internal sealed class MapWriter(LbMaps maps)
     public bool Put<TKey, TEntry>(ILbMap<TKey, TEntry> map, in TKey key, in TEntry entry)
         where TKey : notnull
     {
-        switch (map.Update(key, entry))
+        return Count(map.Update(key, entry), map.Name);
+    }
+
+    private bool Count(MapResult result, string map)
+    {
+        switch (result)
         {
             case MapResult.Full:
-                _fullMaps.Add(map.Name);
+                _fullMaps.Add(map);
                 Refused++;
                 return false;
             case MapResult.Ok:
@@ -41,6 +46,12 @@ internal sealed class MapWriter(LbMaps maps)
                 return true;
         }
     }
+
+    /// <summary>Inserts or replaces a Maglev table.</summary>
+    /// <returns>False if the map is full.</returns>
+    public bool PutTable(MaglevKey key, ReadOnlySpan<uint> table) => Count(maps.Maglev.Update(key, table), maps.Maglev.Name);
+
+    public void RemoveTable(MaglevKey key) => Count(maps.Maglev.Delete(key), maps.Maglev.Name);
 
     public void Remove<TKey, TEntry>(ILbMap<TKey, TEntry> map, in TKey key)
         where TKey : notnull

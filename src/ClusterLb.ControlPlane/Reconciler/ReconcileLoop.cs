@@ -46,7 +46,7 @@ public sealed class ReconcileLoop : IDisposable
         _node = new NodeView(store.NodeName);
         _time = time ?? TimeProvider.System;
         _options = options ?? new ReconcileOptions();
-        _reconciler = new MapReconciler(maps, _time);
+        _reconciler = new MapReconciler(maps, _time, _options.Selection);
         _store.Changed += OnChanged;
     }
 

@@ -12,6 +12,9 @@ public sealed record ReconcileOptions
     /// <summary>However long a comparison takes, one is made so often. Default: 15 minutes.</summary>
     public TimeSpan ConfigSyncPeriod { get; init; } = TimeSpan.FromMinutes(15);
 
+    /// <summary>How backends are chosen where a service does not say.</summary>
+    public SelectionOptions Selection { get; init; } = new();
+
     /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
     public IEnumerable<string> Problems()
     {

@@ -23,9 +23,15 @@ internal sealed class ServicePortLedger(ServicePortKey key, uint id)
     /// <summary>Blocks with an entry in the source range map.</summary>
     public IpPrefix[] SourceRanges { get; set; } = [];
 
+    /// <summary>Maglev tables that are written.</summary>
+    public MaglevTableLedger[] Tables { get; set; } = [];
+
     /// <summary>Frontends with a slot 0 that this port wrote.</summary>
     public FrontendKey[] Frontends { get; set; } = [];
 }
+
+/// <summary>A Maglev table, and a fingerprint of the backends that it was built of.</summary>
+internal readonly record struct MaglevTableLedger(MaglevKey Key, ulong Fingerprint);
 
 /// <summary>A backend that a service port holds.</summary>
 internal readonly record struct ServingBackend(uint Id, BackendState State);

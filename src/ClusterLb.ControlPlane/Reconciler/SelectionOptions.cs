@@ -1,0 +1,13 @@
+using ClusterLb.Dataplane.Maps;
+
+namespace ClusterLb.ControlPlane.Reconciler;
+
+/// <summary>How backends are chosen where a service does not say.</summary>
+public sealed record SelectionOptions
+{
+    /// <summary>Of services without an annotation (loadBalancer.algorithm, else ipvs.scheduler); the default is random.</summary>
+    public SelectionAlgorithm Algorithm { get; init; }
+
+    /// <summary>maglev.hashSeed: the same on all nodes, else a client changes its backend with the node.</summary>
+    public MaglevSeed MaglevSeed { get; init; } = MaglevSeed.Default;
+}
