@@ -38,7 +38,7 @@ internal static class BpfLbCommand
                 ListServices(maps, parsed.GetValue(frontends), format, terminal);
             }
         });
-        return new Command("lb", "Load-balancing maps") { list };
+        return new Command("lb", "Load-balancing maps") { list, BpfMaglevCommand.Create(common, terminal) };
     }
 
     internal static void ListServices(LbMaps maps, bool frontendsOnly, OutputFormat format, Terminal terminal)

@@ -79,13 +79,19 @@ internal static class ServiceCommand
 
     private static string Backends(FrontendView view)
     {
-        IEnumerable<string> lines = view.Backends.Select(slot => slot.ToString());
-        if (view.InternalBackends is { } inside)
-        {
-            lines = lines.Select(line => line + " [external]").Concat(inside.Select(slot => slot + " [internal]"));
-        }
-
+        bool hasTwoScopes = view.InternalBackends is not null;
+        string canary = $"canary {view.SharePercent}%";
+        string[] lines =
+        [
+            .. Lines(view.Backends, hasTwoScopes ? "external" : ""),
+            .. Lines(view.CanaryBackends, hasTwoScopes ? $"external, {canary}" : canary),
+            .. Lines(view.InternalBackends, "internal"),
+            .. Lines(view.InternalCanaryBackends, $"internal, {canary}"),
+        ];
         string text = string.Join('\n', lines);
         return text.Length == 0 ? "(none)" : text;
     }
+
+    private static IEnumerable<string> Lines(IReadOnlyList<SlotView>? slots, string which) =>
+        (slots ?? []).Select(slot => which.Length == 0 ? slot.ToString() : $"{slot} [{which}]");
 }

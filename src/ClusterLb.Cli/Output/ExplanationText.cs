@@ -48,11 +48,17 @@ internal static class ExplanationText
         Line(writer, "frontend", $"{frontend.Address}, {frontend.Type}{service} (id {frontend.Id})");
         string scope = frontend.Scope == "all" ? "the same for every source" : $"the {frontend.Scope} set, because of the source";
         Line(writer, "backends", $"{Count(frontend.Slots, "slot")}, {scope}");
-        if (frontend.Slots > 0)
+        if (frontend.SharePercent is { } percent)
         {
+            Line(writer, "split", $"{percent}% of the new connections go to {Count(frontend.CanarySlots ?? 0, "backend")} of another service");
+        }
+
+        if (frontend.Slots > 0 || frontend.CanarySlots > 0)
+        {
+            string choice = frontend.Algorithm == "random" ? "at random" : frontend.Algorithm;
             Line(writer, "choice", frontend.AffinitySeconds is { } seconds
-                ? $"a client stays with its backend for {seconds} s after its last new connection; else at random"
-                : "at random, for every new connection");
+                ? $"a client stays with its backend for {seconds} s after its last new connection; else {choice}"
+                : $"{choice}, for every new connection");
         }
     }
 
@@ -61,7 +67,13 @@ internal static class ExplanationText
         foreach (ExplainedBackend backend in e.Backends.Take(BackendsInFull))
         {
             writer.WriteLine();
-            writer.WriteLine($"{(backend.Slot is { } slot ? $"slot {slot}" : "backend")}: {backend.Backend}");
+            string canary = backend.IsCanary ? " of the canary" : "";
+            writer.WriteLine($"{(backend.Slot is { } slot ? $"slot {slot}" : "backend")}{canary}: {backend.Backend}");
+            if (backend.ChosenBy != "at random")
+            {
+                Line(writer, "  chosen by", backend.ChosenBy);
+            }
+
             Line(writer, "  sent as", backend.Sent);
             Line(writer, "  masquerade", $"{(backend.Masquerade ? "yes" : "no")}, {backend.MasqueradeWhy}");
             Line(writer, "  answer", backend.Answer + (backend.AnswerIsFromFrontend ? "" : "  NOT from whom the client dialled"));

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Cli.Output;
@@ -11,8 +12,12 @@ namespace ClusterLb.Cli.Output;
 /// <param name="ServicePortId">Shared by all frontends of a service port.</param>
 /// <param name="Flags">As <c>bpf lb list</c> prints them.</param>
 /// <param name="Affinity">Seconds that a client stays with its backend; null without session affinity.</param>
+/// <param name="Algorithm">How a new flow gets its backend.</param>
 /// <param name="Backends">For everyone; with two scopes for sources outside of the cluster.</param>
 /// <param name="InternalBackends">With two scopes: for pods and this node. Else null.</param>
+/// <param name="SharePercent">With a split: of the new flows, for the canary's backends. Else null.</param>
+/// <param name="CanaryBackends">With a split: backends of the other service, beside <paramref name="Backends"/>. Else null.</param>
+/// <param name="InternalCanaryBackends">With a split and two scopes: beside <paramref name="InternalBackends"/>. Else null.</param>
 internal sealed record FrontendView(
     uint Id,
     string Frontend,
@@ -21,8 +26,12 @@ internal sealed record FrontendView(
     uint ServicePortId,
     IReadOnlyList<string> Flags,
     uint? Affinity,
+    string Algorithm,
     IReadOnlyList<SlotView> Backends,
-    IReadOnlyList<SlotView>? InternalBackends)
+    IReadOnlyList<SlotView>? InternalBackends,
+    uint? SharePercent,
+    IReadOnlyList<SlotView>? CanaryBackends,
+    IReadOnlyList<SlotView>? InternalCanaryBackends)
 {
     /// <summary>All frontends of the maps, by address, port and protocol.</summary>
     public static IEnumerable<FrontendView> All(LbMaps maps) =>
@@ -51,19 +60,23 @@ internal sealed record FrontendView(
         Words.TypeOf(entry.Flags),
         maps.ServiceNames.TryLookup(entry.ServicePortId, out string? name) ? name : "",
         entry.ServicePortId,
-        Words.FlagsOf(entry.Flags),
+        Words.FlagsOf(entry),
         entry.Flags.HasFlag(ServiceFlags.Affinity) ? entry.AffinityTimeoutSeconds : null,
+        AlgorithmNames.Of(entry.Algorithm),
         SlotView.All(maps, key, entry.Count),
-        InternalSlots(maps, key, entry));
+        SlotsIf(ServiceFlags.TwoScopes, LookupScope.Internal, maps, key, entry),
+        entry.Flags.HasFlag(ServiceFlags.Split) ? entry.SharePercent : null,
+        SlotsIf(ServiceFlags.Split, LookupScope.ExternalCanary, maps, key, entry),
+        SlotsIf(ServiceFlags.Split | ServiceFlags.TwoScopes, LookupScope.InternalCanary, maps, key, entry));
 
-    private static IReadOnlyList<SlotView>? InternalSlots(LbMaps maps, ServiceKey key, ServiceEntry entry)
+    private static IReadOnlyList<SlotView>? SlotsIf(ServiceFlags needed, LookupScope scope, LbMaps maps, ServiceKey key, ServiceEntry entry)
     {
-        if (!entry.Flags.HasFlag(ServiceFlags.TwoScopes))
+        if (!entry.Flags.HasFlag(needed))
         {
             return null;
         }
 
-        ServiceKey inside = key with { Scope = LookupScope.Internal };
-        return maps.Services.TryLookup(inside, out ServiceEntry scope) ? SlotView.All(maps, inside, scope.Count) : [];
+        ServiceKey other = key with { Scope = scope };
+        return maps.Services.TryLookup(other, out ServiceEntry head) ? SlotView.All(maps, other, head.Count) : [];
     }
 }

@@ -15,6 +15,7 @@ namespace ClusterLb.Cli.Output;
 [JsonSerializable(typeof(FlowView[]))]
 [JsonSerializable(typeof(FlushView))]
 [JsonSerializable(typeof(FrontendView[]))]
+[JsonSerializable(typeof(MaglevView))]
 [JsonSerializable(typeof(ReverseNatMapView[]))]
 [JsonSerializable(typeof(ServiceMapView[]))]
 [JsonSerializable(typeof(StatusView))]

@@ -4,7 +4,7 @@ namespace ClusterLb.Cli.Output;
 
 /// <summary>One entry of the service map: a frontend (slot 0) or one of its slots.</summary>
 /// <param name="Frontend">The address part of the key.</param>
-/// <param name="Scope">external or internal.</param>
+/// <param name="Scope">external or internal; with a split also external canary, internal canary.</param>
 /// <param name="Slot">0 is the frontend itself.</param>
 /// <param name="RevNatId">The frontend's id.</param>
 /// <param name="ServicePortId">The service port's id.</param>
@@ -34,7 +34,7 @@ internal sealed record ServiceMapView(
     /// <summary>Cilium's second column: <c>0.0.0.0:0 (4) (0) [ClusterIP, non-routable]</c>.</summary>
     public override string ToString()
     {
-        string scope = Scope == "internal" ? " [internal]" : "";
+        string scope = Scope == "external" ? "" : $" [{Scope}]";
         return Slot == 0
             ? $"{(Frontend[0] == '[' ? "[::]:0" : "0.0.0.0:0")} ({RevNatId}) (0) [{string.Join(", ", Flags ?? [])}]{scope}"
             : $"{Backend} ({RevNatId}) ({Slot}){scope}";
@@ -43,12 +43,12 @@ internal sealed record ServiceMapView(
     private static ServiceMapView Of(LbMaps maps, ServiceKey key, ServiceEntry entry)
     {
         string frontend = Words.AddressOf(key.Address, key.Port, key.Protocol);
-        string scope = key.Scope == LookupScope.Internal ? "internal" : "external";
+        string scope = Words.ScopeOf(key.Scope);
         if (key.Slot == 0)
         {
             IReadOnlyList<string> flags = entry.Flags.HasFlag(ServiceFlags.ActiveAddress)
                 ? ["address in use"]
-                : Words.FlagsOf(entry.Flags);
+                : Words.FlagsOf(entry);
             return new ServiceMapView(
                 frontend, scope, 0, entry.RevNatId, entry.ServicePortId, BackendId: null, Backend: null, entry.Count, flags);
         }

@@ -1,3 +1,4 @@
+using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 
@@ -51,11 +52,32 @@ internal static class Words
         return flags.HasFlag(ServiceFlags.ExternalIp) ? "ExternalIP" : "ClusterIP";
     }
 
-    /// <summary>Kind and properties of a frontend.</summary>
-    public static IReadOnlyList<string> FlagsOf(ServiceFlags flags)
+    /// <summary>external or internal, and whether the slots are those of a canary.</summary>
+    public static string ScopeOf(LookupScope scope) => scope switch
     {
+        LookupScope.External => "external",
+        LookupScope.Internal => "internal",
+        LookupScope.ExternalCanary => "external canary",
+        _ => "internal canary",
+    };
+
+    /// <summary>Kind and properties of a frontend.</summary>
+    /// <param name="head">Its slot 0.</param>
+    public static IReadOnlyList<string> FlagsOf(in ServiceEntry head)
+    {
+        ServiceFlags flags = head.Flags;
         List<string> words = [TypeOf(flags)];
         words.AddRange(Flags.Where(f => flags.HasFlag(f.Flag)).Select(f => f.Word));
+        if (head.Algorithm > SelectionAlgorithm.Random)
+        {
+            words.Add(AlgorithmNames.Of(head.Algorithm));
+        }
+
+        if (flags.HasFlag(ServiceFlags.Split))
+        {
+            words.Add($"split {head.SharePercent}%");
+        }
+
         if (!flags.HasFlag(ServiceFlags.Routable))
         {
             words.Add("non-routable");

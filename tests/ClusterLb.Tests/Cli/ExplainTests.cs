@@ -110,6 +110,42 @@ public sealed class ExplainTests : IDisposable
         Assert.Contains(says, run.Out, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("maglev", "chosen by   the hash of the flow: slot")]
+    [InlineData("source-hash", "chosen by   the hash of the client's address: slot")]
+    [InlineData("destination-hash", "chosen by   the hash of what is dialled: slot")]
+    [InlineData("round-robin", "chosen by   its turn")]
+    [InlineData("least-connections", "chosen by   no other backend has fewer active flows")]
+    [InlineData("shortest-expected-delay", "chosen by   no other backend has a shorter expected delay")]
+    public async Task It_names_the_algorithm_and_what_it_led_to(string algorithm, string chosenBy)
+    {
+        await Annotate($"clusterlb.io/lb-algorithm: {algorithm}");
+
+        string text = (await Explain("tcp 10.244.1.2:40000 10.96.0.10:80")).Out;
+
+        Assert.Contains($"choice        {algorithm}, for every new connection", text, StringComparison.Ordinal);
+        Assert.Contains(chosenBy, text, StringComparison.Ordinal);
+        bool oneBackend = algorithm.Contains("hash", StringComparison.Ordinal) || algorithm == "maglev";
+        Assert.Equal(oneBackend ? 1 : 2, text.Split("sent as").Length - 1);
+    }
+
+    [Fact]
+    public async Task Of_a_split_it_shows_the_backends_of_both_services()
+    {
+        await Annotate("clusterlb.io/split: web-canary=1");
+        await File.WriteAllTextAsync(
+            Path.Combine(_directory, "manifests", "canary.yaml"),
+            Manifests.Replace("web", "web-canary", StringComparison.Ordinal).Replace("10.96.0.10", "10.96.0.12", StringComparison.Ordinal)
+                .Replace("10.244.", "10.245.", StringComparison.Ordinal).Split("---", 2)[1]);
+
+        string text = (await Explain("tcp 10.244.1.2:40000 10.96.0.10:80")).Out;
+
+        Assert.Contains("split         1% of the new connections go to 2 backends of another service", text, StringComparison.Ordinal);
+        Assert.Contains("slot 1 of the canary: 10.245.1.5:8080", text, StringComparison.Ordinal);
+        Assert.Contains("slot 2 of the canary: 10.245.2.5:8080", text, StringComparison.Ordinal);
+        Assert.Contains("slot 2: 10.244.2.5:8080", text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Problems_of_manifests_are_said_beside_the_explanation()
     {
@@ -144,6 +180,13 @@ public sealed class ExplainTests : IDisposable
         Assert.Equal(Enumerable.Range(1, (int)count).Select(i => (uint?)i), explanation.Backends.Select(b => b.Slot));
         Assert.All(explanation.Backends, backend => Assert.True(backend.AnswerIsFromFrontend, backend.Answer));
     }
+
+    private Task Annotate(string annotation) => File.WriteAllTextAsync(
+        Path.Combine(_directory, "manifests", "cluster.yaml"),
+        Manifests.Replace(
+            "metadata: { name: web, namespace: default }",
+            $"metadata: {{ name: web, namespace: default, annotations: {{ {annotation} }} }}",
+            StringComparison.Ordinal));
 
     private Task<CliRun> Explain(string tuple) => CliRun.Of(
     [

@@ -110,6 +110,61 @@ public sealed class MapListingTests
     }
 
     [Fact]
+    public void A_split_and_an_algorithm_are_shown()
+    {
+        Add("10.96.0.13", 80, 8, 6, "default/shop:http", ServiceFlags.EndpointsExist | ServiceFlags.Split, (1, "10.244.1.5", 8080));
+        var key = new ServiceKey(IpAddr.Parse("10.96.0.13"), 80, IpProtocol.Tcp, LookupScope.External, 0);
+        foreach (LookupScope scope in (LookupScope[])[LookupScope.External, LookupScope.ExternalCanary])
+        {
+            _maps.Services.Update(key with { Scope = scope }, new ServiceEntry
+            {
+                BackendId = ServiceEntry.PackAffinity(0, SelectionAlgorithm.RoundRobin),
+                Count = 1,
+                RevNatId = 8,
+                ServicePortId = 6,
+                Flags = ServiceFlags.EndpointsExist | ServiceFlags.Split,
+                SharePercent = 10,
+            });
+        }
+
+        _maps.Services.Update(
+            key with { Scope = LookupScope.ExternalCanary, Slot = 1 }, new ServiceEntry { BackendId = 2, RevNatId = 8, ServicePortId = 6 });
+
+        Assert.Contains(
+            "1 => 10.244.2.5:8080/TCP (active) [canary 10%]",
+            CliRun.Text(t => ServiceCommand.Get(FrontendView.All(_maps), "8", OutputFormat.Table, t)),
+            StringComparison.Ordinal);
+        string entries = CliRun.Text(t => BpfLbCommand.ListServices(_maps, frontendsOnly: false, OutputFormat.Table, t));
+        Assert.Contains("(8) (0) [ClusterIP, round-robin, split 10%, non-routable]", entries, StringComparison.Ordinal);
+        Assert.Contains("10.244.2.5:8080/TCP (8) (1) [external canary]", entries, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Bpf_lb_maglev_shows_the_share_of_each_backend()
+    {
+        var table = new uint[_maps.Maglev.TableSize];
+        Array.Fill(table, 1u);
+        Array.Fill(table, 2u, 0, 510);
+        _maps.Maglev.Update(new MaglevKey(2, BackendSetKind.Cluster), table);
+        _maps.Maglev.Seed = MaglevSeed.Default;
+
+        Assert.Equal(
+            """
+            seed JLfvgnHc2kaSUFaI, 1021 slots each
+            SERVICE            SET       BACKEND               SLOTS   SHARE    DIGEST
+            default/web:http   cluster   10.244.1.5:8080/TCP   511     50.05%   4a0bdf6fc41a9a20
+            default/web:http   cluster   10.244.2.5:8080/TCP   510     49.95%   4a0bdf6fc41a9a20
+
+            """,
+            CliRun.Text(t => BpfMaglevCommand.Print(MaglevView.Of(_maps, "web"), "web", OutputFormat.Table, t)));
+        Assert.Contains(
+            "only services that choose by a hash have one",
+            Assert.Throws<CommandException>(() => BpfMaglevCommand.Print(
+                MaglevView.Of(_maps, "dns"), "dns", OutputFormat.Table, CliRun.OnTo(TextWriter.Null))).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Json_lists_the_same_with_field_names() =>
         Assert.Equal(
             """
@@ -126,6 +181,7 @@ public sealed class MapListingTests
                   "non-routable"
                 ],
                 "affinity": 0,
+                "algorithm": "random",
                 "backends": []
               }
             ]
