@@ -78,6 +78,18 @@ public sealed record AgentOptions
     /// <summary>How a packet's source is known to be a pod's.</summary>
     public DetectLocalMode DetectLocalMode { get; init; } = DetectLocalMode.ClusterCidr;
 
+    /// <summary>The bridge, or how the names of pods' interfaces begin, if the mode asks for it (detectLocal.*).</summary>
+    public string LocalInterface { get; init; } = "";
+
+    /// <summary>Pods are known by the interface that leads to them.</summary>
+    public bool DetectsByInterface => DetectLocalMode is DetectLocalMode.BridgeInterface or DetectLocalMode.InterfaceNamePrefix;
+
+    /// <summary>True for an interface that leads to pods, if they are known by it.</summary>
+    /// <param name="name">Of the interface.</param>
+    public bool IsLocalInterface(string name) => DetectLocalMode == DetectLocalMode.BridgeInterface
+        ? name == LocalInterface
+        : DetectLocalMode == DetectLocalMode.InterfaceNamePrefix && name.StartsWith(LocalInterface, StringComparison.Ordinal);
+
     /// <summary>Where pods live, on all nodes (clusterCIDR).</summary>
     public IReadOnlyList<IpPrefix> ClusterCidrs { get; init; } = [];
 

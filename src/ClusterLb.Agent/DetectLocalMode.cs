@@ -9,6 +9,10 @@ public enum DetectLocalMode
     /// <summary>It lies in the pod CIDRs of this node's Node object.</summary>
     NodeCidr,
 
-    /// <summary>Not at all.</summary>
-    None,
+    /// <summary>It is reached by a route that leaves by the bridge <see cref="AgentOptions.LocalInterface"/>.</summary>
+    /// <remarks>kube-proxy looks at the interface that a packet came in by. A packet read from a TUN device does not tell it.</remarks>
+    BridgeInterface,
+
+    /// <summary>As before, by any interface whose name begins with <see cref="AgentOptions.LocalInterface"/>.</summary>
+    InterfaceNamePrefix,
 }

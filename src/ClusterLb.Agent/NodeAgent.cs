@@ -234,7 +234,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _reconciling.Completed += OnSynced;
         _store.Changed += _steeringLoop.OnStoreChanged;
         _dataplane.DeviceRecreated += _steeringLoop.Verify;
-        var watch = new NodeNetworkWatch(_options.Steering, _steeringLoop.OnNetworkChanged, _steeringLoop.Verify);
+        var watch = new NodeNetworkWatch(_options.Steering, _steeringLoop.OnNetworkChanged, _steeringLoop.Verify, _options.DetectsByInterface);
         Undo(() => watch.Dispose());
     }
 

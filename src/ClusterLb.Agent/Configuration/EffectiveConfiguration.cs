@@ -22,7 +22,18 @@ public static class EffectiveConfiguration
         ["clusterCIDR"] = string.Join(',', options.ClusterCidrs),
         ["configSyncPeriod"] = GoDuration.Format(options.ConfigSyncPeriod),
         ["conntrack"] = Conntrack(options),
-        ["detectLocalMode"] = options.DetectLocalMode == DetectLocalMode.NodeCidr ? "NodeCIDR" : "ClusterCIDR",
+        ["detectLocal"] = new JsonObject
+        {
+            ["bridgeInterface"] = options.DetectLocalMode == DetectLocalMode.BridgeInterface ? options.LocalInterface : "",
+            ["interfaceNamePrefix"] = options.DetectLocalMode == DetectLocalMode.InterfaceNamePrefix ? options.LocalInterface : "",
+        },
+        ["detectLocalMode"] = options.DetectLocalMode switch
+        {
+            DetectLocalMode.NodeCidr => "NodeCIDR",
+            DetectLocalMode.BridgeInterface => "BridgeInterface",
+            DetectLocalMode.InterfaceNamePrefix => "InterfaceNamePrefix",
+            _ => "ClusterCIDR",
+        },
         ["enableProfiling"] = options.EnableProfiling,
         ["healthzBindAddress"] = Address(options.HealthzBindAddress),
         ["hostnameOverride"] = options.NodeName,

@@ -60,18 +60,15 @@ internal static partial class KubeProxyConfiguration
     private static AgentOptions ReadLocalDetection(YamlSection top, AgentOptions options)
     {
         string text = top.Text("detectLocalMode") ?? "";
-        DetectLocalMode mode = text switch
+        DetectLocalMode? mode = text switch
         {
             "" or "ClusterCIDR" => DetectLocalMode.ClusterCidr,
             "NodeCIDR" => DetectLocalMode.NodeCidr,
-            _ => DetectLocalMode.None,
+            "BridgeInterface" => DetectLocalMode.BridgeInterface,
+            "InterfaceNamePrefix" => DetectLocalMode.InterfaceNamePrefix,
+            _ => null,
         };
-        if (text is "BridgeInterface" or "InterfaceNamePrefix")
-        {
-            top.Warning("detectLocalMode", $"is '{text}': packets read from the TUN device do not tell the interface they came by, " +
-                "so no source is known to be a pod's; use ClusterCIDR or NodeCIDR");
-        }
-        else if (mode == DetectLocalMode.None)
+        if (mode is null)
         {
             top.Problem("detectLocalMode", $"is '{text}', but must be ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix");
         }
@@ -87,8 +84,32 @@ internal static partial class KubeProxyConfiguration
             top.Warning("clusterCIDR", "is empty: no source is known to be a pod's, and ClusterIP traffic is not masqueraded");
         }
 
-        top.Section("detectLocal").Accept("bridgeInterface", "interfaceNamePrefix");
-        return options with { DetectLocalMode = mode, ClusterCidrs = cidrs };
+        return options with
+        {
+            DetectLocalMode = mode ?? options.DetectLocalMode,
+            LocalInterface = ReadLocalInterface(top.Section("detectLocal"), mode),
+            ClusterCidrs = cidrs,
+        };
+    }
+
+    /// <summary>Both fields may be there, only that of the mode counts; as in kube-proxy it must be a name then.</summary>
+    private static string ReadLocalInterface(YamlSection section, DetectLocalMode? mode)
+    {
+        const int LongestName = 15; // IFNAMSIZ, without its end
+        string bridge = section.Text("bridgeInterface") ?? "";
+        string prefix = section.Text("interfaceNamePrefix") ?? "";
+        (string field, string name) = mode switch
+        {
+            DetectLocalMode.BridgeInterface => ("bridgeInterface", bridge),
+            DetectLocalMode.InterfaceNamePrefix => ("interfaceNamePrefix", prefix),
+            _ => ("", ""),
+        };
+        if (field.Length > 0 && name.Length is (0 or > LongestName))
+        {
+            section.Problem(field, $"is '{name}', but must be 1 to {LongestName} characters with this detectLocalMode");
+        }
+
+        return name;
     }
 
     private static AgentOptions ReadLogging(YamlSection logging, AgentOptions options)

@@ -34,7 +34,7 @@ public sealed class CompiledCluster : IDisposable
     {
         var cluster = new CompiledCluster(options.ManifestDirectory ?? "", options.NodeName, options.Maps, options.Selection);
         cluster._source.Scan(cluster._store);
-        cluster._store.SetNetwork(new ClusterNetwork(options, cluster._store).Inputs(cluster._store.Node?.Addresses ?? []));
+        cluster._store.SetNetwork(new ClusterNetwork(options, cluster._store).Inputs(cluster._store.Node?.Addresses ?? [], behindLocalInterfaces: []));
         cluster._loop.SyncNow();
         return cluster;
     }

@@ -19,14 +19,16 @@ internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore sto
 
     /// <summary>The inputs as they are now.</summary>
     /// <param name="nodeAddresses">All addresses of the node, without loopback.</param>
-    public NetworkInputs Inputs(ImmutableArray<IpAddr> nodeAddresses) => new()
+    /// <param name="behindLocalInterfaces">Who is behind the interfaces of <see cref="AgentOptions.LocalInterface"/>.</param>
+    public NetworkInputs Inputs(ImmutableArray<IpAddr> nodeAddresses, ImmutableArray<IpPrefix> behindLocalInterfaces) => new()
     {
         ServiceRanges = ServiceRanges(nodeAddresses),
-        PodRanges = [.. options.ClusterCidrs],
+        PodRanges = options.DetectsByInterface ? behindLocalInterfaces : [.. options.ClusterCidrs],
         Detection = options.DetectLocalMode switch
         {
             DetectLocalMode.NodeCidr => LocalDetection.NodePodRanges,
-            DetectLocalMode.ClusterCidr when options.ClusterCidrs.Count > 0 => LocalDetection.PodRanges,
+            DetectLocalMode.BridgeInterface or DetectLocalMode.InterfaceNamePrefix => LocalDetection.Interfaces,
+            _ when options.ClusterCidrs.Count > 0 => LocalDetection.PodRanges,
             _ => LocalDetection.None,
         },
         NodeAddresses = nodeAddresses,

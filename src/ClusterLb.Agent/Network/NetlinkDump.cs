@@ -7,7 +7,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Agent.Network;
 
-/// <summary>Lists interfaces (RTM_GETLINK) and addresses (RTM_GETADDR) over rtnetlink.</summary>
+/// <summary>Lists interfaces (RTM_GETLINK), addresses (RTM_GETADDR) and routes (RTM_GETROUTE) over rtnetlink.</summary>
 /// <remarks>Netlink writes in the machine's byte order; .NET runs on little-endian Linux machines only, s390x aside.</remarks>
 internal static class NetlinkDump
 {
@@ -18,6 +18,8 @@ internal static class NetlinkDump
     private const ushort RtmGetLink = 18;
     private const ushort RtmNewAddress = 20;
     private const ushort RtmGetAddress = 22;
+    private const ushort RtmNewRoute = 24;
+    private const ushort RtmGetRoute = 26;
     private const ushort RequestDump = 0x1 | 0x300; // NLM_F_REQUEST | NLM_F_DUMP
     private const ushort Inconsistent = 0x10; // NLM_F_DUMP_INTR: something changed meanwhile
     private const int MaxAttempts = 10;
@@ -35,6 +37,15 @@ internal static class NetlinkDump
     private const uint Unusable = 0x8 | 0x20 | 0x40; // IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE
     private const byte ScopeLink = 253; // RT_SCOPE_LINK
 
+    private const int RouteMessageLength = 12; // struct rtmsg
+    private const ushort RouteDestination = 1; // RTA_DST; missing for a default route
+    private const ushort RouteInterface = 4; // RTA_OIF; missing where there are several ways
+    private const byte MainTable = 254; // RT_TABLE_MAIN
+    private const byte Unicast = 1; // RTN_UNICAST
+    private const byte FamilyIpv4 = 2; // AF_INET
+    private const byte FamilyIpv6 = 10; // AF_INET6
+    private const uint Cloned = 0x200; // RTM_F_CLONED: a cached result, no route
+
     /// <summary>All interfaces and addresses.</summary>
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
     public static (ImmutableArray<NetworkInterface> Interfaces, ImmutableArray<InterfaceAddress> Addresses) Read()
@@ -44,6 +55,15 @@ internal static class NetlinkDump
         Dump(RtmGetLink, RtmNewLink, interfaces, ParseLink);
         Dump(RtmGetAddress, RtmNewAddress, addresses, ParseAddress);
         return ([.. interfaces], [.. addresses]);
+    }
+
+    /// <summary>Unicast routes of the main table that have one interface; default routes are left out.</summary>
+    /// <exception cref="NetlinkException">The kernel did not answer.</exception>
+    public static ImmutableArray<InterfaceRoute> ReadRoutes()
+    {
+        var routes = new List<InterfaceRoute>();
+        Dump(RtmGetRoute, RtmNewRoute, routes, ParseRoute);
+        return [.. routes];
     }
 
     private static void Dump<T>(ushort request, ushort answer, List<T> items, Func<ReadOnlyMemory<byte>, T?> parse)
@@ -58,7 +78,7 @@ internal static class NetlinkDump
             }
         }
 
-        throw new NetlinkException($"The kernel's list of interfaces or addresses changed during {MaxAttempts} readings in a row.");
+        throw new NetlinkException($"The kernel's list of interfaces, addresses or routes changed during {MaxAttempts} readings in a row.");
     }
 
     private static bool TryDump<T>(ushort request, ushort answer, List<T> items, Func<ReadOnlyMemory<byte>, T?> parse)
@@ -156,6 +176,30 @@ internal static class NetlinkDump
         return address is { } found ? new InterfaceAddress(index, found, (flags & Unusable) == 0, isLinkLocal) : null;
     }
 
+    // struct rtmsg: family u8, dst_len u8, src_len u8, tos u8, table u8, protocol u8, scope u8, type u8, flags u32
+    private static InterfaceRoute? ParseRoute(ReadOnlyMemory<byte> message)
+    {
+        ReadOnlySpan<byte> route = message.Span;
+        bool isCounted = route[0] is FamilyIpv4 or FamilyIpv6 && route[4] == MainTable && route[7] == Unicast
+            && (BinaryPrimitives.ReadUInt32LittleEndian(route[8..]) & Cloned) == 0;
+        IpAddr? destination = null;
+        int link = 0;
+        foreach ((ushort type, ReadOnlyMemory<byte> value) in Attributes(message[RouteMessageLength..]))
+        {
+            switch (type)
+            {
+                case RouteDestination:
+                    destination = ToAddress(value.Span);
+                    break;
+                case RouteInterface:
+                    link = BinaryPrimitives.ReadInt32LittleEndian(value.Span);
+                    break;
+            }
+        }
+
+        return isCounted && link != 0 && destination is { } address ? new InterfaceRoute(link, new IpPrefix(address, route[1])) : null;
+    }
+
     private static IpAddr? ToAddress(ReadOnlySpan<byte> bytes) => bytes.Length switch
     {
         4 => IpAddr.ReadIpv4(bytes),
@@ -184,7 +228,7 @@ internal static class NetlinkDump
     {
         if (errno != 0)
         {
-            throw new NetlinkException($"Cannot read interfaces and addresses: netlink {call} failed with {Errno.Name(errno)}.");
+            throw new NetlinkException($"Cannot read interfaces, addresses and routes: netlink {call} failed with {Errno.Name(errno)}.");
         }
     }
 }

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Agent.Network;
 
-/// <summary>Follows the kernel's events: interfaces, addresses, routing rules, and routes of our tables.</summary>
+/// <summary>Follows the kernel's events: interfaces, addresses, routing rules, routes of our tables, and if asked of the main one.</summary>
 /// <remarks>Says only that something happened; who listens reads anew. So a lost event costs nothing but a reading.</remarks>
 internal sealed class NodeNetworkWatch : IDisposable
 {
@@ -15,12 +15,14 @@ internal sealed class NodeNetworkWatch : IDisposable
     private const uint RuleGroups = 0x80 | (1 << 18); // RTMGRP_IPV4_RULE, group 19: RTNLGRP_IPV6_RULE
     private const ushort RtmNewRoute = 24; // below: links (16 on) and addresses (20 on)
     private const ushort RtmDeleteRoute = 25;
+    private const byte MainTable = 254; // RT_TABLE_MAIN
     private const int TableOffset = 16 + 4; // rtmsg.rtm_table behind nlmsghdr
     private const byte TableAbove255 = 252; // RT_TABLE_COMPAT: the number stands in an attribute
     private const int WakeUpMs = 500; // to see that it was disposed
 
     private readonly SafeFileHandle _socket;
     private readonly int[] _tables;
+    private readonly bool _followsMainTable;
     private readonly Action _networkChanged;
     private readonly Action _steeringTouched;
     private readonly Thread _thread;
@@ -28,11 +30,13 @@ internal sealed class NodeNetworkWatch : IDisposable
 
     /// <summary>Starts to listen.</summary>
     /// <param name="options">Which tables are ours.</param>
-    /// <param name="networkChanged">An interface or address changed. Called on a thread of the watch.</param>
+    /// <param name="networkChanged">An interface, address or route of the main table changed. Called on a thread of the watch.</param>
     /// <param name="steeringTouched">A rule, or a route of ours, changed. Called on a thread of the watch.</param>
+    /// <param name="followsMainTable">Routes of the main table count: a node may have many, and they come and go with pods.</param>
     /// <exception cref="NetlinkException">There is no netlink socket.</exception>
-    public NodeNetworkWatch(SteeringOptions options, Action networkChanged, Action steeringTouched)
+    public NodeNetworkWatch(SteeringOptions options, Action networkChanged, Action steeringTouched, bool followsMainTable = false)
     {
+        _followsMainTable = followsMainTable;
         _tables = [options.ServiceTable, options.MarkTable];
         _networkChanged = networkChanged;
         _steeringTouched = steeringTouched;
@@ -68,6 +72,7 @@ internal sealed class NodeNetworkWatch : IDisposable
             int received = NetlinkInterop.Receive(_socket, buffer);
             if (received == -NetlinkInterop.LostEvents)
             {
+                _networkChanged();
                 _steeringTouched();
             }
             else if (received > 0)
@@ -77,7 +82,6 @@ internal sealed class NodeNetworkWatch : IDisposable
         }
     }
 
-    // Nodes have many routes that come and go with pods: only those of our tables count.
     private void Tell(ReadOnlySpan<byte> messages)
     {
         while (messages.Length > TableOffset)
@@ -85,7 +89,7 @@ internal sealed class NodeNetworkWatch : IDisposable
             int length = BinaryPrimitives.ReadInt32LittleEndian(messages);
             ushort type = BinaryPrimitives.ReadUInt16LittleEndian(messages[4..]);
             byte table = messages[TableOffset];
-            if (type < RtmNewRoute)
+            if (type < RtmNewRoute || (type is RtmNewRoute or RtmDeleteRoute && table == MainTable && _followsMainTable))
             {
                 _networkChanged();
             }

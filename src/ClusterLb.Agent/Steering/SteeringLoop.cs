@@ -63,7 +63,7 @@ internal sealed class SteeringLoop : IDisposable
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
     public void ReadNetwork()
     {
-        _network = NodeNetwork.Read();
+        _network = NodeNetwork.Read(withRoutes: _options.DetectsByInterface);
         TellControlPlane();
     }
 
@@ -165,7 +165,7 @@ internal sealed class SteeringLoop : IDisposable
         {
             _readNetwork = false;
             NodeNetwork before = Network;
-            _network = NodeNetwork.Read();
+            _network = NodeNetwork.Read(withRoutes: _options.DetectsByInterface);
             verify |= !_network.HasSame(_options.Tun.Name, before);
         }
 
@@ -233,7 +233,7 @@ internal sealed class SteeringLoop : IDisposable
     {
         _node = _store.Node;
         _serviceCidrs = _store.ServiceCidrs;
-        NetworkInputs inputs = _clusterNetwork.Inputs(Network.NodeAddresses(_options.Tun.Name));
+        NetworkInputs inputs = _clusterNetwork.Inputs(Network.NodeAddresses(_options.Tun.Name), Network.Behind(_options.IsLocalInterface));
         if (_inputs is not null && Same(_inputs, inputs))
         {
             return;
@@ -291,7 +291,7 @@ internal sealed class SteeringLoop : IDisposable
 
     // All else comes from the configuration, which does not change.
     private static bool Same(NetworkInputs a, NetworkInputs b) =>
-        a.NodeAddresses.SequenceEqual(b.NodeAddresses) && a.ServiceRanges.SequenceEqual(b.ServiceRanges);
+        a.NodeAddresses.SequenceEqual(b.NodeAddresses) && a.ServiceRanges.SequenceEqual(b.ServiceRanges) && a.PodRanges.SequenceEqual(b.PodRanges);
 
     private void Wake()
     {

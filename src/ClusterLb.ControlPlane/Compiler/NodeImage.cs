@@ -15,7 +15,7 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
     {
         ImmutableArray<IpPrefix> podRanges = inputs.Detection switch
         {
-            LocalDetection.PodRanges => inputs.PodRanges,
+            LocalDetection.PodRanges or LocalDetection.Interfaces => inputs.PodRanges,
             LocalDetection.NodePodRanges => node?.PodRanges ?? [],
             _ => [],
         };
@@ -36,7 +36,7 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
 
         NodeFlags flags = (inputs.MasqueradeAll ? NodeFlags.MasqueradeAll : NodeFlags.None)
             | (HasLocalhostNodePorts(inputs) ? NodeFlags.LocalhostNodePorts : NodeFlags.None)
-            | DetectionFlags(podRanges);
+            | (inputs.Detection == LocalDetection.Interfaces ? NodeFlags.None : DetectionFlags(podRanges));
 
         return new NodeImage(networks, inputs.Timeouts with { PrimaryIpv4 = primary4, PrimaryIpv6 = primary6, Flags = flags });
     }

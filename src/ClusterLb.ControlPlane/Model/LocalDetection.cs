@@ -11,4 +11,8 @@ public enum LocalDetection : byte
 
     /// <summary>Not at all: ClusterIP traffic is never masqueraded (R22).</summary>
     None = 2,
+
+    /// <summary>By <see cref="NetworkInputs.PodRanges"/>, which are derived from the interfaces of pods: with none of a family nobody is a
+    /// pod in it, and that is known.</summary>
+    Interfaces = 3,
 }

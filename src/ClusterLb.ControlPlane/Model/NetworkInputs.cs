@@ -10,7 +10,7 @@ public sealed record NetworkInputs
     /// <summary>Where service addresses come from.</summary>
     public ImmutableArray<IpPrefix> ServiceRanges { get; init; } = [];
 
-    /// <summary>The cluster CIDRs: pods of all nodes.</summary>
+    /// <summary>The cluster CIDRs: pods of all nodes. With <see cref="LocalDetection.Interfaces"/> what lies behind the interfaces of this node's pods.</summary>
     public ImmutableArray<IpPrefix> PodRanges { get; init; } = [];
 
     /// <summary>How pods are told from others. With ranges that are empty in a family, nobody is a pod in it.</summary>

@@ -16,7 +16,7 @@ public sealed class NodeNetworkTests
         node.Ip("addr add 192.0.2.77/32 dev lo");
         node.Ip("route add default via 10.9.9.1 dev up1");
 
-        NodeNetwork network = node.Inside(NodeNetwork.Read);
+        NodeNetwork network = node.Inside(() => NodeNetwork.Read());
 
         Assert.Equal(["10.9.9.9", "10.0.0.1", "fd00::1"], network.NodeAddresses("clb0").Select(a => a.ToString()));
         Assert.Equal(1400, network.MtuOf(IpAddr.Parse("10.0.0.1")));
@@ -31,7 +31,7 @@ public sealed class NodeNetworkTests
         node.Ip("addr add fd00::7/64 dev up0 nodad preferred_lft 0");
         node.Ip("addr add 169.254.1.1/32 scope link dev up0");
 
-        Assert.Equal(["10.0.0.1"], node.Inside(NodeNetwork.Read).NodeAddresses("clb0").Select(a => a.ToString()));
+        Assert.Equal(["10.0.0.1"], node.Inside(() => NodeNetwork.Read()).NodeAddresses("clb0").Select(a => a.ToString()));
     }
 
     [NamespaceFact]
@@ -53,4 +53,31 @@ public sealed class NodeNetworkTests
         node.Ip("link set up1 mtu 1300");
         await Eventually.IsAsync("the interface was told", () => Volatile.Read(ref network) > 0);
     }
+
+    [NamespaceFact]
+    public async Task Who_is_behind_an_interface_is_known_by_its_routes_and_followed()
+    {
+        using var node = new SteeredNode();
+        node.Ip("link add cni0 type bridge");
+        node.Ip("link set cni0 up");
+        node.Ip("addr add 10.244.1.1/24 dev cni0");
+        node.Ip("-6 addr add fd00:244:1::1/64 dev cni0 nodad");
+        node.Ip("route add 10.244.9.7/32 dev up1");
+        node.Ip("route add 192.0.2.0/24 dev up1 table 77");
+        node.Ip("route add default dev up1");
+
+        Assert.Equal(["10.244.1.0/24", "fd00:244:1::/64"], Behind(node, name => name == "cni0"));
+        Assert.Equal(["10.244.9.7/32"], Behind(node, name => name == "up1").Where(p => p.EndsWith("/32", StringComparison.Ordinal)));
+        Assert.DoesNotContain("192.0.2.0/24", Behind(node, name => name.StartsWith("up", StringComparison.Ordinal)));
+        Assert.Empty(node.Inside(() => NodeNetwork.Read()).Routes); // unless asked for
+
+        int told = 0;
+        using NodeNetworkWatch watch = node.Inside(() => new NodeNetworkWatch(
+            new SteeringOptions(), () => Interlocked.Increment(ref told), () => { }, followsMainTable: true));
+        node.Ip("route add 10.244.1.9/32 dev up0");
+        await Eventually.IsAsync("the route was told", () => Volatile.Read(ref told) > 0);
+    }
+
+    private static string[] Behind(SteeredNode node, Func<string, bool> isMeant) =>
+        [.. node.Inside(() => NodeNetwork.Read(withRoutes: true)).Behind(isMeant).Select(prefix => prefix.ToString())];
 }

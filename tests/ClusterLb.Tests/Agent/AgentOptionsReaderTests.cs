@@ -149,6 +149,33 @@ public sealed class AgentOptionsReaderTests
             AgentOptionsReader.Read($"apiVersion: clusterlb.io/v1alpha1\nkind: ClusterLbConfiguration\napiServers: ['{address}']\n", "x").Problems,
             problem => problem.Contains(why, StringComparison.Ordinal) && problem.Contains(address, StringComparison.Ordinal));
 
+    [Theory]
+    [InlineData("BridgeInterface", DetectLocalMode.BridgeInterface, "cni0")]
+    [InlineData("InterfaceNamePrefix", DetectLocalMode.InterfaceNamePrefix, "veth")]
+    [InlineData("NodeCIDR", DetectLocalMode.NodeCidr, "")]
+    public void Pods_can_be_told_by_their_interfaces(string mode, DetectLocalMode expected, string name)
+    {
+        AgentOptionsResult result = ReadDetection(mode, "cni0", "veth");
+
+        Assert.Empty(result.Problems);
+        Assert.Equal((expected, name), (result.Options.DetectLocalMode, result.Options.LocalInterface));
+    }
+
+    [Theory]
+    [InlineData("BridgeInterface", "detectLocal.bridgeInterface is ''")]
+    [InlineData("InterfaceNamePrefix", "detectLocal.interfaceNamePrefix is ''")]
+    public void A_mode_that_needs_an_interface_says_so(string mode, string problem) =>
+        Assert.Contains(problem, Assert.Single(ReadDetection(mode, "", "").Problems), StringComparison.Ordinal);
+
+    private static AgentOptionsResult ReadDetection(string mode, string bridge, string prefix) => AgentOptionsReader.Read(
+        $$"""
+        apiVersion: kubeproxy.config.k8s.io/v1alpha1
+        kind: KubeProxyConfiguration
+        detectLocalMode: {{mode}}
+        detectLocal: { bridgeInterface: "{{bridge}}", interfaceNamePrefix: "{{prefix}}" }
+        """,
+        "config.yaml");
+
     [Fact]
     public void Either_document_alone_is_enough_and_an_empty_one_is_all_defaults()
     {

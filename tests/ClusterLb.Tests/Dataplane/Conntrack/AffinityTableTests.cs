@@ -110,23 +110,30 @@ public sealed class AffinityTableTests : IDisposable
     [Fact]
     public void An_expired_entry_goes_before_a_good_one()
     {
+        // Few good ones, unused for longest: where only age counted they would go. Many that expire: in each bucket there are some.
+        const uint Good = 16;
         using FlowTables flows = FlowTables.CreateInMemory(Small);
         for (uint client = 0; client < 128; client++)
         {
-            flows.PinAffinity(Port, Client(client), 3, 0, Now, client % 2 == 0 ? Timeout : 2 * Timeout);
+            bool isGood = client < Good;
+            flows.PinAffinity(Port, Client(client), 3, 0, isGood ? Now - 50_000 : Now, isGood ? 3 * Timeout : Timeout);
         }
 
+        long later = Now + 150_000;
+        uint[] living = Living();
+        Assert.NotEmpty(living);
         long evicted = flows.AffinityEvicted; // while filling up
-        int lasting = Living(Now + 150_000);
         for (uint client = 1_000; client < 1_020; client++)
         {
-            flows.PinAffinity(Port, Client(client), 3, 0, Now + 150_000, Timeout);
+            flows.PinAffinity(Port, Client(client), 3, 0, later, Timeout);
         }
 
         Assert.Equal(evicted, flows.AffinityEvicted);
-        Assert.Equal(lasting, Living(Now + 150_000));
+        Assert.Equal(living, Living());
 
-        int Living(long nowMs) => Enumerable.Range(0, 64).Count(i => flows.TryUseAffinity(Port, Client(((uint)i * 2) + 1), nowMs, 2 * Timeout, out _));
+        // Looked at as of then, so that looking makes none of them younger.
+        uint[] Living() => [.. Enumerable.Range(0, (int)Good).Select(i => (uint)i)
+            .Where(i => flows.TryUseAffinity(Port, Client(i), Now - 50_000, 3 * Timeout, out _))];
     }
 
     [Fact]
