@@ -5,7 +5,9 @@ using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.Agent.HealthCheck;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.ControlPlane.Reconciler;
+using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Host;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Pipeline;
 
 namespace ClusterLb.Agent;
@@ -39,7 +41,7 @@ public sealed partial class NodeAgent : IAdminTarget
             Dataplane = await _dataplane.StatusAsync(cancellation),
             DataplaneState = DataplaneState(),
             Steering = _steeringLoop.Status,
-            Maps = [.. _maps.Fill.Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
+            Maps = [.. Fill().Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
         };
     }
 
@@ -106,6 +108,8 @@ public sealed partial class NodeAgent : IAdminTarget
         };
     }
 
+    private IEnumerable<MapFill> Fill() => _maps.Fill.Concat(FlowTables.ReadFill(_options.StateDirectory));
+
     private string DataplaneState()
     {
         DataplaneHealth health = _dataplane.Health;
@@ -118,8 +122,8 @@ public sealed partial class NodeAgent : IAdminTarget
     private void ObserveMetrics()
     {
         Meter meter = _metrics.Meter;
-        SyncMetrics.Observe(meter, _store.Pending, () => _reconciling.Status.NoLocalBackends);
-        DataplaneMetrics.Observe(meter, () => PipelineCounters.Read(_options.StateDirectory), () => _maps.Fill, () => _dataplane.Health);
+        SyncMetrics.Observe(meter, _store.Pending, () => _reconciling.Status.NoLocalBackends, () => _reconciling.Operations);
+        DataplaneMetrics.Observe(meter, () => PipelineCounters.Read(_options.StateDirectory), Fill, () => _dataplane.Health);
         ProcessMetrics.Observe(meter, AgentRecord.ProgramVersion);
     }
 }

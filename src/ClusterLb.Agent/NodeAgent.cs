@@ -231,6 +231,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
 
         _healthPorts = new HealthCheckNodePorts(_options.NodeName, _source.Events, () => Health().Healthy, _loggers.CreateLogger("Healthcheck"));
         _undo.Push(_healthPorts.DisposeAsync);
+        _reconciling.Starting += OnSyncing;
         _reconciling.Completed += OnSynced;
         _store.Changed += _steeringLoop.OnStoreChanged;
         _dataplane.DeviceRecreated += _steeringLoop.Verify;
@@ -285,6 +286,18 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         }
     }
 
+    // The stems and keys are those of kube-proxy, which has a pass for each family where we have one.
+    private void OnSyncing(bool isFull)
+    {
+        if (_log.IsEnabled(LogLevel.Debug))
+        {
+            foreach (string family in FamilyLabel.NamesOf(isFull ? Families.Both : _store.Pending.Writing))
+            {
+                _log.LogDebug("Syncing rules {IpFamily} {FullSync}", family, isFull);
+            }
+        }
+    }
+
     private void OnSynced(ReconcileStatus status)
     {
         _maps.Reclaim();
@@ -311,10 +324,16 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
             return;
         }
 
-        _metrics.RecordSync(status.LastDuration, isFull ? Families.Both : _store.Pending.LastWritten, isFull);
-        _log.LogDebug("Syncing rules {FullSync}", isFull);
-        _log.LogDebug("Reloading service data {NumServices} {NumEndpoints}", status.Services, status.Backends);
-        _log.LogDebug("SyncProxyRules complete {Elapsed} {FullSync}", status.LastDuration, isFull);
+        Families written = isFull ? Families.Both : _store.Pending.LastWritten;
+        _metrics.RecordSync(status.LastDuration, written, isFull);
+        if (_log.IsEnabled(LogLevel.Debug))
+        {
+            _log.LogDebug("Reloading service data {NumServices} {NumEndpoints}", status.Services, status.Backends);
+            foreach (string family in FamilyLabel.NamesOf(written))
+            {
+                _log.LogDebug("SyncProxyRules complete {IpFamily} {Elapsed}", family, status.LastDuration);
+            }
+        }
     }
 
     /// <summary>Gives back what only a look at everything needed: page tables of the maps, and once the garbage of the first list.</summary>

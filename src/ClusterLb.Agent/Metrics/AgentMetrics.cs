@@ -20,6 +20,7 @@ public sealed class AgentMetrics : IDisposable
     private static readonly double[] StageBuckets = [.. Enumerable.Range(0, 20).Select(i => 0.00005 * (1 << i))];
 
     private readonly Histogram<double> _stage;
+    private readonly Histogram<double> _implementationDelay;
     private readonly Histogram<double> _syncDuration;
     private readonly Histogram<double> _fullSyncDuration;
     private readonly Histogram<double> _partialSyncDuration;
@@ -32,6 +33,8 @@ public sealed class AgentMetrics : IDisposable
     public AgentMetrics()
     {
         Meter = new Meter("ClusterLb.Agent");
+        _implementationDelay = Duration(
+            "clusterlb_service_implementation_delay", "From the bytes of a change to its last map entry, in seconds, by action.", StageBuckets);
         _syncDuration = Duration("kubeproxy_sync_proxy_rules_duration_seconds", "How long bringing the maps up to date took.", SyncBuckets);
         _fullSyncDuration = Duration(
             "kubeproxy_sync_full_proxy_rules_duration_seconds", "How long a comparison of all services with the maps took.", SyncBuckets);
@@ -68,6 +71,8 @@ public sealed class AgentMetrics : IDisposable
     {
         RecordStage("read", change.ReadMs);
         RecordStage("write", change.WriteMs);
+        _implementationDelay.Record(
+            (change.ReadMs + change.WriteMs) / 1000, new KeyValuePair<string, object?>("action", change.IsRemoval ? "delete" : "upsert"));
         if (change.ApiMs is { } api)
         {
             RecordStage("api", api);

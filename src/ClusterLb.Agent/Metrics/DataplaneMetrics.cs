@@ -6,7 +6,7 @@ using ClusterLb.Dataplane.Pipeline;
 
 namespace ClusterLb.Agent.Metrics;
 
-/// <summary>What the dataplane counts, and how full the maps are: Cilium's names with our prefix, so that dashboards translate.</summary>
+/// <summary>What the dataplane counts, and how full maps and flow tables are: Cilium's names with our prefix, so that dashboards translate.</summary>
 internal static class DataplaneMetrics
 {
     private static readonly KeyValuePair<string, object?> Original = new("direction", "original");
@@ -27,11 +27,12 @@ internal static class DataplaneMetrics
             "clusterlb_forward_bytes_total", () => Bytes(counters(), Verdict.Forward), null, "Bytes of packets translated and forwarded, IP headers included.");
         meter.CreateObservableCounter("clusterlb_new_flows_total", () => (long)counters().NewFlows, null, "Flows begun.");
         meter.CreateObservableCounter(
-            "clusterlb_repicked_flows_total", () => (long)counters().RepickedFlows, null, "UDP flows that got another backend because theirs no longer served.");
+            "kubeproxy_conntrack_reconciler_deleted_entries_total", () => Repicked(counters()), null,
+            "UDP flows that were begun anew because their backend no longer served.");
         meter.CreateObservableGauge(
-            "clusterlb_bpf_map_pressure", () => fill().Select(map => Labelled((double)map.Count / map.Capacity, map.Name)), null, "Fill of each map, from 0 to 1.");
+            "clusterlb_bpf_map_pressure", () => fill().Select(map => Labelled((double)map.Count / map.Capacity, map.Name)), null, "Fill of each map and flow table, from 0 to 1.");
         meter.CreateObservableGauge(
-            "clusterlb_bpf_map_capacity", () => fill().Select(map => Labelled((long)map.Capacity, map.Name)), null, "Entries that fit into each map.");
+            "clusterlb_bpf_map_capacity", () => fill().Select(map => Labelled((long)map.Capacity, map.Name)), null, "Entries that fit into each map and flow table.");
         meter.CreateObservableCounter(
             "clusterlb_dataplane_restarts_total", () => (long)health().Restarts, null, "Dataplanes started because one had died.");
         meter.CreateObservableGauge(
@@ -48,6 +49,12 @@ internal static class DataplaneMetrics
             yield return new((long)reply, Reply, label);
         }
     }
+
+    private static Measurement<long>[] Repicked(PipelineCounters counters) =>
+    [
+        new((long)(counters.RepickedFlows - counters.RepickedIpv6Flows), FamilyLabel.Of(isIpv4: true)),
+        new((long)counters.RepickedIpv6Flows, FamilyLabel.Of(isIpv4: false)),
+    ];
 
     private static Measurement<long>[] Forwarded(PipelineCounters counters)
     {

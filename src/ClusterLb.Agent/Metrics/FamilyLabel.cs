@@ -14,4 +14,7 @@ internal static class FamilyLabel
     /// <summary>The labels of several.</summary>
     public static IEnumerable<KeyValuePair<string, object?>> Of(Families families) =>
         new[] { (Families.Ipv4, Ipv4), (Families.Ipv6, Ipv6) }.Where(f => families.HasFlag(f.Item1)).Select(f => f.Item2);
+
+    /// <summary>The values of <see cref="Of(Families)"/>.</summary>
+    public static IEnumerable<string> NamesOf(Families families) => Of(families).Select(label => (string)label.Value!);
 }

@@ -61,7 +61,7 @@ internal static class StatusCommand
             ages.Count(age => age < Alive),
             ages.Length == 0 ? null : Math.Max(0, (long)ages.Min().TotalMilliseconds),
             IfAllowed<int?>(() => FlowTables.Read(stateDir).Count()),
-            [.. maps.Fill.Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
+            [.. maps.Fill.Concat(IfAllowed(() => FlowTables.ReadFill(stateDir)) ?? []).Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
             counters is null ? null : Enum.GetValues<Verdict>().ToDictionary(Words.VerdictOf, counters.Packets, StringComparer.Ordinal),
             counters is null ? null : Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None && counters.Drops(reason) > 0)
                 .ToDictionary(reason => reason.ToString(), counters.Drops, StringComparer.Ordinal));

@@ -111,7 +111,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
                 return;
             }
 
-            Pending.Queue(FamiliesOf(state.Service) | FamiliesOf(service), services: 1);
+            Pending.QueueService(FamiliesOf(state.Service) | FamiliesOf(service), state.Service is null ? ServiceAction.Add : ServiceAction.Update);
             FollowSplit(service.Name, state.Service?.Split, service.Split);
             state = state with { Service = service };
             MarkChanged(service.Name);
@@ -134,10 +134,10 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
                 return;
             }
 
-            Pending.Queue(FamiliesOf(state.Service), services: 1);
+            Pending.QueueService(FamiliesOf(state.Service), ServiceAction.Delete);
             FollowSplit(name, state.Service.Split, null);
             Keep(state with { Service = null });
-            Observe(new ObservedChange(name, name, ObservedChange.Service, "", times));
+            Observe(new ObservedChange(name, name, ObservedChange.Service, "", times) { IsRemoval = true });
         }
 
         Changed?.Invoke();
@@ -163,7 +163,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
 
             state = state with { Slices = at >= 0 ? slices.SetItem(at, slice) : slices.Insert(~at, slice) };
             _serviceOfSlice[slice.Name] = slice.Service;
-            Pending.Queue(slice.IsIpv4 ? Families.Ipv4 : Families.Ipv6, endpoints: 1);
+            Pending.QueueSlice(slice.IsIpv4 ? Families.Ipv4 : Families.Ipv6, slice.Backends.Count(backend => backend.IsTerminating));
             MarkChanged(slice.Service);
             Observe(new ObservedChange(slice.Service, slice.Name, ObservedChange.Slice, slice.IsIpv4 ? "IPv4" : "IPv6", slice.Times));
         }
@@ -184,7 +184,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             }
 
             string family = Detach(name, service).IsIpv4 ? "IPv4" : "IPv6";
-            Observe(new ObservedChange(service, name, ObservedChange.Slice, family, times));
+            Observe(new ObservedChange(service, name, ObservedChange.Slice, family, times) { IsRemoval = true });
         }
 
         Changed?.Invoke();
@@ -398,7 +398,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
     {
         ServiceState state = _services[service];
         int at = IndexOf(state.Slices, slice);
-        Pending.Queue(state.Slices[at].IsIpv4 ? Families.Ipv4 : Families.Ipv6, endpoints: 1);
+        Pending.QueueSlice(state.Slices[at].IsIpv4 ? Families.Ipv4 : Families.Ipv6, terminating: 0);
         Keep(state with { Slices = state.Slices.RemoveAt(at) });
         return state.Slices[at];
     }

@@ -14,4 +14,7 @@ internal sealed record ObservedChange(ObjectName ServiceName, ObjectName Object,
 
     /// <summary>When it was in the store, as <see cref="TimeProvider.GetTimestamp"/> counts.</summary>
     public long Queued { get; init; }
+
+    /// <summary>The object is gone.</summary>
+    public bool IsRemoval { get; init; }
 }

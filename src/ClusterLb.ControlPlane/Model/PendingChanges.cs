@@ -12,14 +12,18 @@ public sealed class PendingChanges(TimeProvider time)
     private Batch _taken;
     private FamilyChanges _ipv4;
     private FamilyChanges _ipv6;
-    private long _services;
+    private readonly long[] _services = new long[(int)ServiceAction.Delete + 1];
     private long _endpoints;
+    private long _terminating;
 
     /// <summary>Changes of services since the start.</summary>
-    public long Services => Locked(() => _services);
+    public long Services => Locked(() => _services.Sum());
 
     /// <summary>Changes of slices since the start.</summary>
     public long Endpoints => Locked(() => _endpoints);
+
+    /// <summary>Backends that changed slices named as terminating, since the start.</summary>
+    public long TerminatingEndpoints => Locked(() => _terminating);
 
     /// <summary>Changes of services that are not in the maps yet.</summary>
     public int PendingServices => Locked(() => _queued.Services + _taken.Services);
@@ -30,21 +34,46 @@ public sealed class PendingChanges(TimeProvider time)
     /// <summary>The families whose changes the last successful sync wrote.</summary>
     public Families LastWritten { get; private set; }
 
+    /// <summary>The families whose changes were taken and are being written.</summary>
+    public Families Writing => Locked(() => FamiliesOf(_taken));
+
+    /// <summary>Changes of one kind of services since the start.</summary>
+    public long ServicesBy(ServiceAction action) => Locked(() => _services[(int)action]);
+
     /// <summary>How far a family is.</summary>
     public FamilyChanges Of(bool isIpv4) => Locked(() => isIpv4
         ? _ipv4 with { PendingSince = _taken.Ipv4Since ?? _queued.Ipv4Since }
         : _ipv6 with { PendingSince = _taken.Ipv6Since ?? _queued.Ipv6Since });
 
-    /// <summary>A service, a slice, or something that concerns all of them changed.</summary>
-    internal void Queue(Families families, int services = 0, int endpoints = 0)
+    /// <summary>A service changed.</summary>
+    internal void QueueService(Families families, ServiceAction action)
+    {
+        lock (_lock)
+        {
+            _services[(int)action]++;
+            _queued.Services++;
+            Queue(families);
+        }
+    }
+
+    /// <summary>A slice changed.</summary>
+    internal void QueueSlice(Families families, int terminating)
+    {
+        lock (_lock)
+        {
+            _endpoints++;
+            _terminating += terminating;
+            _queued.Endpoints++;
+            Queue(families);
+        }
+    }
+
+    /// <summary>Something that concerns these families changed.</summary>
+    internal void Queue(Families families)
     {
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
         {
-            _services += services;
-            _endpoints += endpoints;
-            _queued.Services += services;
-            _queued.Endpoints += endpoints;
             if (families.HasFlag(Families.Ipv4))
             {
                 _queued.Ipv4Since ??= now;
@@ -81,12 +110,15 @@ public sealed class PendingChanges(TimeProvider time)
         DateTimeOffset now = time.GetUtcNow();
         lock (_lock)
         {
-            LastWritten = (_taken.Ipv4Since is null ? Families.None : Families.Ipv4) | (_taken.Ipv6Since is null ? Families.None : Families.Ipv6);
+            LastWritten = FamiliesOf(_taken);
             _taken = default;
             _ipv4 = _ipv4 with { LastWritten = now };
             _ipv6 = _ipv6 with { LastWritten = now };
         }
     }
+
+    private static Families FamiliesOf(Batch batch) =>
+        (batch.Ipv4Since is null ? Families.None : Families.Ipv4) | (batch.Ipv6Since is null ? Families.None : Families.Ipv6);
 
     private T Locked<T>(Func<T> read)
     {

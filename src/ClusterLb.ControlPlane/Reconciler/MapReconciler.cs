@@ -48,6 +48,9 @@ public sealed partial class MapReconciler
     /// <summary>Names of the maps that had no room since the last <see cref="ForgetRefusals"/>.</summary>
     public IReadOnlyCollection<string> FullMaps => _writer.FullMaps;
 
+    /// <summary>What was done to each map. Any thread.</summary>
+    public ICollection<MapOperations> Operations => _writer.Operations;
+
     /// <summary>Services with at least one entry, or one that waits for a frontend.</summary>
     public int ServiceCount => _ledgers.Count;
 

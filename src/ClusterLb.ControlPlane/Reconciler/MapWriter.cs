@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.ControlPlane.Reconciler;
@@ -6,6 +7,7 @@ namespace ClusterLb.ControlPlane.Reconciler;
 internal sealed class MapWriter(LbMaps maps)
 {
     private readonly HashSet<string> _fullMaps = [];
+    private readonly ConcurrentDictionary<string, MapOperations> _operations = new(StringComparer.Ordinal);
 
     public LbMaps Maps => maps;
 
@@ -17,6 +19,9 @@ internal sealed class MapWriter(LbMaps maps)
 
     public IReadOnlyCollection<string> FullMaps => _fullMaps;
 
+    /// <summary>By map, of those that were written to. Any thread.</summary>
+    public ICollection<MapOperations> Operations => _operations.Values;
+
     public void ForgetFullMaps()
     {
         _fullMaps.Clear();
@@ -26,39 +31,43 @@ internal sealed class MapWriter(LbMaps maps)
     /// <summary>Inserts or replaces.</summary>
     /// <returns>False if the map is full; then nothing was changed.</returns>
     public bool Put<TKey, TEntry>(ILbMap<TKey, TEntry> map, in TKey key, in TEntry entry)
-        where TKey : notnull
-    {
-        return Count(map.Update(key, entry), map.Name);
-    }
+        where TKey : notnull => CountUpdate(map.Update(key, entry), map.Name);
 
-    private bool Count(MapResult result, string map)
+    /// <summary>Inserts or replaces a Maglev table.</summary>
+    /// <returns>False if the map is full.</returns>
+    public bool PutTable(MaglevKey key, ReadOnlySpan<uint> table) => CountUpdate(maps.Maglev.Update(key, table), maps.Maglev.Name);
+
+    public void Remove<TKey, TEntry>(ILbMap<TKey, TEntry> map, in TKey key)
+        where TKey : notnull => CountDelete(map.Delete(key), map.Name);
+
+    public void RemoveTable(MaglevKey key) => CountDelete(maps.Maglev.Delete(key), maps.Maglev.Name);
+
+    private bool CountUpdate(MapResult result, string map)
     {
         switch (result)
         {
             case MapResult.Full:
                 _fullMaps.Add(map);
                 Refused++;
+                Of(map).CountRefusal();
                 return false;
             case MapResult.Ok:
                 Writes++;
+                Of(map).CountUpdate();
                 return true;
             default:
                 return true;
         }
     }
 
-    /// <summary>Inserts or replaces a Maglev table.</summary>
-    /// <returns>False if the map is full.</returns>
-    public bool PutTable(MaglevKey key, ReadOnlySpan<uint> table) => Count(maps.Maglev.Update(key, table), maps.Maglev.Name);
-
-    public void RemoveTable(MaglevKey key) => Count(maps.Maglev.Delete(key), maps.Maglev.Name);
-
-    public void Remove<TKey, TEntry>(ILbMap<TKey, TEntry> map, in TKey key)
-        where TKey : notnull
+    private void CountDelete(MapResult result, string map)
     {
-        if (map.Delete(key) == MapResult.Ok)
+        if (result == MapResult.Ok)
         {
             Writes++;
+            Of(map).CountDelete();
         }
     }
+
+    private MapOperations Of(string map) => _operations.GetOrAdd(map, static name => new MapOperations(name));
 }

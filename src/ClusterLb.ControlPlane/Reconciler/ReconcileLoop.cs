@@ -50,6 +50,9 @@ public sealed class ReconcileLoop : IDisposable
         _store.Changed += OnChanged;
     }
 
+    /// <summary>Raised before changes are written, and before everything is compared (true), once a complete list is known; on the thread of the loop.</summary>
+    public event Action<bool>? Starting;
+
     /// <summary>Raised after every sync, failed ones too, on the thread of the loop: for readiness, metrics and reclaiming places.</summary>
     public event Action<ReconcileStatus>? Completed;
 
@@ -64,6 +67,9 @@ public sealed class ReconcileLoop : IDisposable
             }
         }
     }
+
+    /// <summary>What was done to each map since the start. Any thread.</summary>
+    public ICollection<MapOperations> Operations => _reconciler.Operations;
 
     /// <summary>Runs until cancelled. A sync that fails is repeated in full after a second.</summary>
     public async Task RunAsync(CancellationToken cancellation)
@@ -229,6 +235,7 @@ public sealed class ReconcileLoop : IDisposable
             return false; // half a list would take backends away from services that were adopted
         }
 
+        Starting?.Invoke(isResync);
         _resyncDue = true; // in case of an exception: only a full comparison finds what was left undone
         if (isResync)
         {

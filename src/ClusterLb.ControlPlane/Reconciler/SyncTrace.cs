@@ -130,6 +130,7 @@ public sealed class SyncTrace(AwaitedBackends? awaited = null, TimeProvider? tim
             Kind = change.Kind,
             Object = change.Object.ToString(),
             Family = change.Family,
+            IsRemoval = change.IsRemoval,
             Triggered = change.Times.Triggered,
             Received = received,
             ApiMs = api is { } ms ? Math.Max(0, ms) : null,

@@ -20,6 +20,9 @@ public sealed record TracedChange
     /// <summary>IPv4 or IPv6; empty for a Service.</summary>
     public string Family { get; init; } = "";
 
+    /// <summary>The object was deleted, or is not proxied any more.</summary>
+    public bool IsRemoval { get; init; }
+
     /// <summary>When the control plane says that it happened; null if it does not say.</summary>
     public DateTimeOffset? Triggered { get; init; }
 

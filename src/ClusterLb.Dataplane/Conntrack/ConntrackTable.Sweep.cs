@@ -11,6 +11,7 @@ internal sealed partial class ConntrackTable<TKey>
     /// <returns>Flows removed.</returns>
     public int Sweep(long nowMs, int places)
     {
+        _file.Count = (ulong)Count; // for people, at most a round of sweeping old
         int used = UsedPlaces;
         if (used == 0)
         {

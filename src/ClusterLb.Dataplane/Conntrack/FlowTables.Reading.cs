@@ -25,6 +25,32 @@ public sealed partial class FlowTables
     /// <summary>As the other one, with the machine's clock.</summary>
     public static IEnumerable<FlowSnapshot> Read(string stateDirectory) => Read(stateDirectory, Environment.TickCount64);
 
+    /// <summary>How full the tables of a state directory are, each family by itself; without those that are not there.</summary>
+    /// <param name="stateDirectory">The agent's.</param>
+    /// <exception cref="MapFileException">A file is there but is no such table.</exception>
+    /// <exception cref="UnauthorizedAccessException">This user may not read the flow tables.</exception>
+    public static IReadOnlyList<MapFill> ReadFill(string stateDirectory)
+    {
+        string directory = FlowDirectory.PathIn(stateDirectory);
+        var fill = new List<MapFill>();
+        MapFileSpec[] specs =
+        [
+            ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, 1), ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, 1),
+            AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, 1), AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, 1),
+        ];
+        foreach (MapFileSpec spec in specs)
+        {
+            string path = Path.Combine(directory, spec.Name);
+            using SafeFileHandle? handle = OpenIfThere(path);
+            if (handle is not null)
+            {
+                fill.Add(MapFile.ReadFill(handle, path, spec));
+            }
+        }
+
+        return fill;
+    }
+
     /// <summary>The rows of counters of a state directory, <see cref="CounterRow.Words"/> numbers each; empty if there is no file.</summary>
     public static IReadOnlyList<ulong[]> ReadCounters(string stateDirectory)
     {

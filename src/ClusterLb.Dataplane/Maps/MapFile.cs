@@ -86,13 +86,14 @@ public sealed partial class MapFile : IDisposable
     /// <param name="path">For the message.</param>
     /// <param name="expected">Its sizes may be any, its layout must be this one.</param>
     /// <exception cref="MapFileException">The file is not one of that layout.</exception>
-    public static MapFileSpec ReadSpec(SafeFileHandle handle, string path, MapFileSpec expected)
+    public static MapFileSpec ReadSpec(SafeFileHandle handle, string path, MapFileSpec expected) => ReadHeader(handle, path, expected).ToSpec();
+
+    /// <summary>How full such a file is, as its writer counted.</summary>
+    /// <inheritdoc cref="ReadSpec"/>
+    public static MapFill ReadFill(SafeFileHandle handle, string path, MapFileSpec expected)
     {
-        string? problem = Problem(handle, expected.Name, out MapHeader header);
-        MapFileSpec spec = header.ToSpec();
-        return problem is null && spec.HasLayoutOf(expected)
-            ? spec
-            : throw new MapFileException($"Cannot read '{path}': {problem ?? $"its layout {spec.LayoutVersion} is not known"}.");
+        MapHeader header = ReadHeader(handle, path, expected);
+        return new MapFill(expected.Name, (int)header.Count, (int)header.Capacity);
     }
 
     /// <summary>A number that this file never hands out again, from 1: ids come from here. Thread-safe.</summary>
@@ -181,6 +182,14 @@ public sealed partial class MapFile : IDisposable
         return spec.Problem() ?? (spec.Length == length && header.Length == (ulong)length
             ? null
             : $"it has {length} bytes where its header says {spec.Length}");
+    }
+
+    private static MapHeader ReadHeader(SafeFileHandle handle, string path, MapFileSpec expected)
+    {
+        string? problem = Problem(handle, expected.Name, out MapHeader header);
+        return problem is null && header.ToSpec().HasLayoutOf(expected)
+            ? header
+            : throw new MapFileException($"Cannot read '{path}': {problem ?? $"its layout {header.LayoutVersion} is not known"}.");
     }
 
     private static MapFile Open(SafeFileHandle handle, string path, MapFileSpec expected, bool writable)

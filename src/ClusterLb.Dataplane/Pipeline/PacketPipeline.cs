@@ -119,7 +119,7 @@ public sealed partial class PacketPipeline
 
             case IpProtocol.Udp when !StillServes(flow):
                 _flows.Remove(flow);
-                _counters.CountRepickedFlow();
+                _counters.CountRepickedFlow(meta.Tuple.IsIpv4);
                 meta.Queue = flow.Queue; // the kernel has learned it from the datagrams before
                 return false;
 

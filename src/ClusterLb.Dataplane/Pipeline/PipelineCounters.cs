@@ -12,6 +12,7 @@ public sealed class PipelineCounters(CounterRow row)
     private const int BytesByVerdict = 8;
     private const int NewFlowsWord = 16;
     private const int RepickedFlowsWord = 17;
+    private const int RepickedIpv6FlowsWord = 18; // part of those above
     private const int ReplyPacketsByVerdict = 20; // bytes 8 words behind, as above; the words above are of the original direction
     private const int ReplyBytesByVerdict = ReplyPacketsByVerdict + BytesByVerdict;
     private const int DropsByReason = 32;
@@ -24,6 +25,9 @@ public sealed class PipelineCounters(CounterRow row)
 
     /// <summary>UDP flows that got another backend because theirs no longer served.</summary>
     public ulong RepickedFlows => row.Read(RepickedFlowsWord);
+
+    /// <summary>Of <see cref="RepickedFlows"/>, those of IPv6.</summary>
+    public ulong RepickedIpv6Flows => row.Read(RepickedIpv6FlowsWord);
 
     /// <summary>Packets with this verdict.</summary>
     public ulong Packets(Verdict verdict) => row.Read(PacketsByVerdict + (int)verdict) + ReplyPackets(verdict);
@@ -81,5 +85,12 @@ public sealed class PipelineCounters(CounterRow row)
 
     internal void CountNewFlow() => row.Add(NewFlowsWord, 1);
 
-    internal void CountRepickedFlow() => row.Add(RepickedFlowsWord, 1);
+    internal void CountRepickedFlow(bool isIpv4)
+    {
+        row.Add(RepickedFlowsWord, 1);
+        if (!isIpv4)
+        {
+            row.Add(RepickedIpv6FlowsWord, 1);
+        }
+    }
 }

@@ -19,6 +19,7 @@ public sealed class KubeProxyMetricsTests : IDisposable
     /// <summary>What we leave out, and why.</summary>
     private static readonly string[] NotOurs =
     [
+        "kubeproxy_conntrack_reconciler_sync_duration_seconds", // nothing is reconciled: the next datagram of a flow looks whether its backend serves
         "kubeproxy_iptables_ct_state_invalid_dropped_packets_total", // there are no such rules
         "kubeproxy_iptables_localhost_nodeports_accepted_packets_total",
         "kubeproxy_sync_proxy_rules_iptables_last",
@@ -45,7 +46,7 @@ public sealed class KubeProxyMetricsTests : IDisposable
         _store = new ClusterStateStore("node-a", _time);
         _loop = new ReconcileLoop(_store, _maps, time: _time);
         _text = new PrometheusText(_metrics.Meter);
-        SyncMetrics.Observe(_metrics.Meter, _store.Pending, () => _loop.Status.NoLocalBackends);
+        SyncMetrics.Observe(_metrics.Meter, _store.Pending, () => _loop.Status.NoLocalBackends, () => _loop.Operations);
         DataplaneMetrics.Observe(
             _metrics.Meter, PipelineCounters.CreateInMemory, () => _maps.Fill, () => new DataplaneHealth(true, 1, 0, null));
         ProcessMetrics.Observe(_metrics.Meter, "0.1.0");
@@ -138,6 +139,31 @@ public sealed class KubeProxyMetricsTests : IDisposable
         double pressure = 8.0 / _maps.Services.Capacity;
         Assert.Contains($"clusterlb_bpf_map_pressure{{map_name=\"services4\"}} {pressure.ToString(System.Globalization.CultureInfo.InvariantCulture)}\n", text, StringComparison.Ordinal);
         Assert.Contains("clusterlb_bpf_map_pressure{map_name=\"services6\"} 0\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_was_done_to_maps_and_what_came_in_is_counted_by_kind()
+    {
+        _loop.SyncNow();
+        _store.Put(Service("web", "10.96.0.1", "http:80/TCP"));
+        _store.Put(Service("web", "10.96.0.1", "http:81/TCP"));
+        _store.Put(Slice("web", "1", "http:8080/TCP", Ready("10.244.1.5"), Terminating("10.244.1.6")));
+        _loop.SyncNow();
+        _store.RemoveService(new ObjectName("test", "web"));
+        _loop.SyncNow();
+
+        string text = _text.Write();
+        foreach (string line in (string[])
+            [
+                "services_events_total{action=\"add\"} 1", "services_events_total{action=\"update\"} 1", "services_events_total{action=\"delete\"} 1",
+                "k8s_terminating_endpoints_events_total 1",
+                "bpf_map_ops_total{map_name=\"backends\",operation=\"update\",outcome=\"success\"} 2",
+                "bpf_map_ops_total{map_name=\"backends\",operation=\"delete\",outcome=\"success\"} 2",
+                "bpf_map_ops_total{map_name=\"backends\",operation=\"update\",outcome=\"fail\"} 0",
+            ])
+        {
+            Assert.Contains($"clusterlb_{line}", text.Split('\n'));
+        }
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Pipeline;
 using Microsoft.Win32.SafeHandles;
 
@@ -119,6 +120,25 @@ public sealed class FlowFilesTests : IDisposable
 
         PipelineCounters sum = PipelineCounters.Read(_directory);
         Assert.Equal((2UL, 201UL, 2UL), (sum.Packets(Verdict.Forward), sum.Bytes(Verdict.Forward), sum.Drops(DropReason.ConntrackFull)));
+    }
+
+    [Fact]
+    public void How_full_the_tables_are_is_told_of_each_family()
+    {
+        Assert.Empty(FlowTables.ReadFill(_directory));
+        using (FlowTables flows = FlowTables.OpenForWriting(_directory, Small, Fail))
+        {
+            for (uint i = 1; i <= 3; i++)
+            {
+                Assert.Equal(CreateResult.Created, flows.TryCreate(FlowTuples.New(FlowTuples.Original(i)), Now, out _));
+            }
+
+            flows.Sweep(Now, 1); // then it is counted for people
+        }
+
+        IReadOnlyList<MapFill> fill = FlowTables.ReadFill(_directory);
+        Assert.Equal(["conntrack4 3", "conntrack6 0", "affinity4 0", "affinity6 0"], fill.Select(f => $"{f.Name} {f.Count}"));
+        Assert.All(fill, f => Assert.True(f.Capacity > 0));
     }
 
     [Fact]
