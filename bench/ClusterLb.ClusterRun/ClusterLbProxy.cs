@@ -1,12 +1,16 @@
+using System.Text.Json.Nodes;
 using ClusterLb.Lab.Stage;
+using ClusterLb.Testing;
 using ClusterLb.Testing.Kubernetes;
 
 namespace ClusterLb.ClusterRun;
 
 /// <summary>ClusterLb's agent on every node, with the rights of its own account.</summary>
-internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, string folder) : IServiceProxy
+internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, RunFolder folder) : IServiceProxy
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private static readonly string RightsFile = Checkout.PathOf("deploy/kubernetes/rbac.yaml");
 
     private readonly List<BoundProcess> _agents = [];
 
@@ -14,11 +18,11 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
 
     public async Task StartAsync()
     {
-        kubectl.Run("apply", "-f", settings.RightsFile);
+        kubectl.Run("apply", "-f", RightsFile);
         string kubeconfig = WriteKubeconfig();
         foreach ((string node, NetworkNamespace ns) in settings.Nodes)
         {
-            string config = Path.Combine(folder, $"clusterlb-{node}.yaml");
+            string config = Path.Combine(folder.Path, $"clusterlb-{node}.yaml");
             await File.WriteAllTextAsync(config,
                 $$"""
                 apiVersion: kubeproxy.config.k8s.io/v1alpha1
@@ -29,7 +33,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
 
                 """);
             _agents.Add(await BoundProcess.StartAsync(
-                LogFile(node), ["nsenter", $"--net={ns.Path}", .. settings.Program, "agent", "--config", config, "--state-dir", StateOf(node)]));
+                LogFile(node), ["nsenter", $"--net={ns.Path}", .. settings.Program, "agent", "--config", config, "--state-dir", folder.StateOf(node)]));
         }
 
         foreach ((string node, NetworkNamespace ns) in settings.Nodes)
@@ -47,22 +51,20 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
         }
 
         _agents.Clear();
-        foreach ((string node, NetworkNamespace ns) in settings.Nodes.Where(n => Directory.Exists(StateOf(n.Key))))
+        foreach ((string node, NetworkNamespace ns) in settings.Nodes)
         {
-            Tool.Run("nsenter", [$"--net={ns.Path}", .. settings.Program, "cleanup", "--state-dir", StateOf(node)]);
+            RunFolder.Clean(settings, ns, folder.StateOf(node)); // of a node without: nothing
         }
     }
 
     // The account of the manifest, its token and the cluster's own authority: what a pod would find in its files.
     private string WriteKubeconfig()
     {
-        string account = kubectl.Get("-f", settings.RightsFile)["items"]!.AsArray()
-            .First(i => (string)i!["kind"]! == "ServiceAccount")!.ToJsonString();
-        var item = System.Text.Json.Nodes.JsonNode.Parse(account)!;
-        string name = (string)item["metadata"]!["name"]!;
-        string ns = (string)item["metadata"]!["namespace"]!;
+        JsonNode account = kubectl.Get("-f", RightsFile)["items"]!.AsArray().First(i => (string)i!["kind"]! == "ServiceAccount")!["metadata"]!;
+        string name = (string)account["name"]!;
+        string ns = (string)account["namespace"]!;
         string token = kubectl.Run("create", "token", name, "-n", ns, "--duration", "2h").Trim();
-        string path = Path.Combine(folder, "clusterlb.kubeconfig");
+        string path = Path.Combine(folder.Path, "clusterlb.kubeconfig");
         File.WriteAllText(path, kubectl.Run("config", "view", "--raw", "--minify", "--flatten"));
         Tool.Run(Kubectl.Program("kubectl"), ["--kubeconfig", path, "config", "set-credentials", "clusterlb", "--token", token]);
         Tool.Run(Kubectl.Program("kubectl"), ["--kubeconfig", path, "config", "set-context", "--current", "--user", "clusterlb"]);
@@ -72,7 +74,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
     private async Task WaitUntilHealthyAsync(string node, NetworkNamespace ns)
     {
         using var patience = new CancellationTokenSource(Patience);
-        while (Tool.Try("nsenter", [$"--net={ns.Path}", .. settings.Program, "status", "--state-dir", StateOf(node)]).ExitCode != 0)
+        while (Tool.Try("nsenter", [$"--net={ns.Path}", .. settings.Program, "status", "--state-dir", folder.StateOf(node)]).ExitCode != 0)
         {
             if (patience.IsCancellationRequested)
             {
@@ -84,7 +86,5 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
         }
     }
 
-    private string StateOf(string node) => Path.Combine(folder, "state-" + node);
-
-    private string LogFile(string node) => Path.Combine(folder, $"clusterlb-{node}.log");
+    private string LogFile(string node) => Path.Combine(folder.Path, $"clusterlb-{node}.log");
 }

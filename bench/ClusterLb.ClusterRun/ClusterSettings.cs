@@ -1,3 +1,4 @@
+using System.Globalization;
 using ClusterLb.Lab.Stage;
 
 namespace ClusterLb.ClusterRun;
@@ -5,6 +6,9 @@ namespace ClusterLb.ClusterRun;
 /// <summary>The cluster to run on and what to compare, from environment variables.</summary>
 internal sealed record ClusterSettings
 {
+    /// <summary>ClusterLb as processes on the nodes, ClusterLb as a DaemonSet, kube-proxy in two modes.</summary>
+    public static IReadOnlyList<string> AllColumns { get; } = ["clusterlb", "daemonset", "iptables", "nftables"];
+
     /// <summary>A kubeconfig of an administrator, for kubectl and kube-proxy.</summary>
     public required string Kubeconfig { get; init; }
 
@@ -17,20 +21,20 @@ internal sealed record ClusterSettings
     /// <summary>Where pods live (clusterCIDR), comma-separated.</summary>
     public required string PodRanges { get; init; }
 
-    /// <summary>Where services live, comma-separated; ClusterLb and the routes of the outside need it.</summary>
+    /// <summary>The image of servers and clients: Kubernetes' own agnhost.</summary>
     public required string Image { get; init; }
 
     /// <summary>Replicas at the top of the scaling.</summary>
     public required int Replicas { get; init; }
 
-    /// <summary>The service proxies to compare.</summary>
+    /// <summary>The service proxies to compare: some of <see cref="AllColumns"/>.</summary>
     public required IReadOnlyList<string> Columns { get; init; }
+
+    /// <summary>The image that has ClusterLb in it, for the DaemonSet; empty without that column.</summary>
+    public required string AgentImage { get; init; }
 
     /// <summary>How ClusterLb is started.</summary>
     public required IReadOnlyList<string> Program { get; init; }
-
-    /// <summary>Where the rights of ClusterLb's account are described (deploy/kubernetes/rbac.yaml).</summary>
-    public required string RightsFile { get; init; }
 
     /// <summary>Reads the variables.</summary>
     /// <exception cref="LabException">Some are missing or wrong; the message names all of them.</exception>
@@ -64,6 +68,24 @@ internal sealed record ClusterSettings
             problems.Add($"CLUSTERLB_CLUSTER_OUTSIDE is '{outside}', but there is no such namespace");
         }
 
+        string number = Optional("CLUSTERLB_CLUSTER_REPLICAS", "20");
+        if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int replicas) || replicas < 4)
+        {
+            problems.Add($"CLUSTERLB_CLUSTER_REPLICAS is '{number}', which is not a number of 4 or more");
+        }
+
+        string[] columns = Optional("CLUSTERLB_CLUSTER_COLUMNS", "clusterlb,iptables,nftables").Split(',', StringSplitOptions.TrimEntries);
+        foreach (string unknown in columns.Except(AllColumns, StringComparer.Ordinal))
+        {
+            problems.Add($"CLUSTERLB_CLUSTER_COLUMNS has '{unknown}', which is none of {string.Join(", ", AllColumns)}");
+        }
+
+        string agentImage = Optional("CLUSTERLB_CLUSTER_AGENT_IMAGE", "");
+        if (agentImage.Length == 0 && columns.Contains("daemonset"))
+        {
+            problems.Add("CLUSTERLB_CLUSTER_AGENT_IMAGE is not set: the image that has clusterlb in it, known to every node");
+        }
+
         if (problems.Count > 0)
         {
             throw new LabException(string.Join(Environment.NewLine, problems));
@@ -76,10 +98,10 @@ internal sealed record ClusterSettings
             Outside = outside.Length > 0 ? new NetworkNamespace(outside) : null,
             PodRanges = pods,
             Image = Optional("CLUSTERLB_CLUSTER_IMAGE", "registry.k8s.io/e2e-test-images/agnhost:2.63.0"),
-            Replicas = int.Parse(Optional("CLUSTERLB_CLUSTER_REPLICAS", "20"), System.Globalization.CultureInfo.InvariantCulture),
-            Columns = Optional("CLUSTERLB_CLUSTER_COLUMNS", "clusterlb,iptables,nftables").Split(',', StringSplitOptions.TrimEntries),
+            Replicas = replicas,
+            Columns = columns,
+            AgentImage = agentImage,
             Program = LabProgram.Find(AppContext.BaseDirectory),
-            RightsFile = Optional("CLUSTERLB_CLUSTER_RBAC", "deploy/kubernetes/rbac.yaml"),
         };
 
         string Needed(string name, string what)

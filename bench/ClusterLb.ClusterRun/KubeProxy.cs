@@ -4,7 +4,7 @@ using ClusterLb.Testing.Kubernetes;
 namespace ClusterLb.ClusterRun;
 
 /// <summary>The real kube-proxy on every node.</summary>
-internal sealed class KubeProxy(ClusterSettings settings, string mode, string folder) : IServiceProxy
+internal sealed class KubeProxy(ClusterSettings settings, string mode, RunFolder folder) : IServiceProxy
 {
     private readonly List<BoundProcess> _processes = [];
 
@@ -14,7 +14,7 @@ internal sealed class KubeProxy(ClusterSettings settings, string mode, string fo
     {
         foreach ((string node, NetworkNamespace ns) in settings.Nodes)
         {
-            string file = Path.Combine(folder, $"kube-proxy-{node}.yaml");
+            string file = Path.Combine(folder.Path, $"kube-proxy-{node}.yaml");
             await File.WriteAllTextAsync(file,
                 $$"""
                 apiVersion: kubeproxy.config.k8s.io/v1alpha1
@@ -27,7 +27,7 @@ internal sealed class KubeProxy(ClusterSettings settings, string mode, string fo
 
                 """);
             _processes.Add(await BoundProcess.StartAsync(
-                Path.Combine(folder, $"kube-proxy-{mode}-{node}.log"),
+                Path.Combine(folder.Path, $"kube-proxy-{mode}-{node}.log"),
                 "nsenter", $"--net={ns.Path}", Kubectl.Program("kube-proxy"), "--config", file));
         }
     }

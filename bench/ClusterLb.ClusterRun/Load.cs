@@ -9,18 +9,23 @@ namespace ClusterLb.ClusterRun;
 internal sealed class Load : IAsyncDisposable
 {
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(50);
+    /// <summary>HTTP requests from each origin.</summary>
+    public static int RequestsPerSecond => (int)(TimeSpan.FromSeconds(1) / Pause);
+
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan DatagramTimeout = TimeSpan.FromSeconds(1);
 
     private readonly CancellationTokenSource _stop = new();
     private readonly ServiceUnderTest _service;
+    private readonly LossLog _losses;
     private readonly List<Task> _running = [];
     private volatile StepResult _step;
     private volatile StepResult _datagrams;
 
-    public Load(ServiceUnderTest service, IEnumerable<Origin> origins, StepResult step, StepResult datagrams)
+    public Load(ServiceUnderTest service, IEnumerable<Origin> origins, StepResult step, StepResult datagrams, LossLog losses)
     {
         _service = service;
+        _losses = losses;
         _step = step;
         _datagrams = datagrams;
         foreach (Origin origin in origins)
@@ -51,11 +56,19 @@ internal sealed class Load : IAsyncDisposable
         {
             StepResult step = _step;
             open.RemoveAll(t => t.IsCompleted);
-            open.Add(Task.Run(async () => step.Add(origin.Name, await OnceAsync(origin))));
+            open.Add(Task.Run(async () => Count("HTTP", step, origin, await OnceAsync(origin))));
             await Task.Delay(Pause);
         }
 
         await Task.WhenAll(open);
+    }
+
+    private void Count(string kind, StepResult step, Origin origin, Answer answer)
+    {
+        if (step.Add(origin.Name, answer))
+        {
+            _losses.Add(kind, step, origin, answer);
+        }
     }
 
     private async Task<Answer> OnceAsync(Origin origin)
@@ -83,7 +96,7 @@ internal sealed class Load : IAsyncDisposable
         while (!_stop.IsCancellationRequested)
         {
             StepResult step = _datagrams;
-            step.Add(origin.Name, await Request.AskAsync(socket, "hostname"u8.ToArray(), DatagramTimeout));
+            Count("UDP", step, origin, await Request.AskAsync(socket, "hostname"u8.ToArray(), DatagramTimeout));
             await Task.Delay(Pause);
         }
     }

@@ -1,17 +1,23 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using ClusterLb.ClusterRun;
 using ClusterLb.Lab.Stage;
 
 // A Deployment on a real cluster, reached, scaled, rolled out and killed under load, with ClusterLb and with kube-proxy on the
-// nodes. Arguments: the file to write the report to. What it needs to know: docs/cluster.md.
-string folder = Directory.CreateTempSubdirectory("clusterlb-cluster-").FullName;
+// nodes. Arguments: the file to write the report to. What it needs to know: docs/kubernetes.md, "On a real cluster".
+using var folder = new RunFolder();
+using var stop = new CancellationTokenSource();
+using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, EndInOrder);
+using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, EndInOrder);
 try
 {
     ClusterSettings settings = ClusterSettings.Read();
+    RunFolder.CleanNodes(settings);
     var kubectl = new Kubectl(settings);
-    var service = new ServiceUnderTest(kubectl, settings);
+    var service = new ServiceUnderTest(kubectl, settings, stop.Token);
     var columns = new List<ColumnResult>();
     using var outside = new OutsideRoute(settings, kubectl);
+    using TextWriter lost = args is [string log] ? File.CreateText(log + ".lost") : TextWriter.Null;
     try
     {
         IReadOnlyList<Origin> pods = await service.CreateAsync();
@@ -24,9 +30,10 @@ try
 
         foreach (string column in settings.Columns)
         {
-            IServiceProxy proxy = column == "clusterlb" ? new ClusterLbProxy(settings, kubectl, folder) : new KubeProxy(settings, column, folder);
-            Console.WriteLine($"{proxy.Name}, {DateTime.Now:HH:mm:ss}, load {File.ReadAllText("/proc/loadavg").Split(' ')[0]}");
-            columns.Add(await new Scenario(settings, service, origins, Console.WriteLine).RunAsync(proxy));
+            IServiceProxy proxy = ProxyOf(column, settings, kubectl);
+            Console.WriteLine($"{proxy.Name}, {DateTime.Now:HH:mm:ss}");
+            lost.WriteLine(proxy.Name);
+            columns.Add(await new Scenario(settings, service, origins, new LossLog(lost), Console.WriteLine, stop.Token).RunAsync(proxy));
         }
     }
     finally
@@ -37,8 +44,13 @@ try
     string version = (string?)System.Text.Json.Nodes.JsonNode.Parse(kubectl.Run("version", "-o", "json"))?["serverVersion"]?["gitVersion"] ?? "?";
     string report = Report.Of(columns,
     [
-        $"Kubernetes {version}, {settings.Nodes.Count} nodes, up to {settings.Replicas} replicas; {DateTime.Now.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture)}",
-        $"{Environment.ProcessorCount} processors for nodes, load and all; load average at the end {File.ReadAllText("/proc/loadavg").Split(' ')[0]}",
+        $"{DateTime.Now.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}; Kubernetes and kube-proxy {version}; " +
+            $"{Tool.Run(settings.Program[0], [.. settings.Program.Skip(1), "version"]).Split('\n')[0].Trim()}; Linux {Environment.OSVersion.Version}",
+        $"{settings.Nodes.Count} nodes on one machine with {Environment.ProcessorCount} processors for nodes, pods, control plane and load; up to {settings.Replicas} replicas",
+        $"From each of {columns[0].Reached.Select(r => r.Origin).Distinct(StringComparer.Ordinal).Count()} origins {Load.RequestsPerSecond} requests a second, " +
+            "each on a connection of its own, and one flow of datagrams, each sent when the last was answered",
+        "Load average before the first and after the last step: " +
+            string.Join("; ", columns.Select(c => $"{c.Proxy} {c.MachineLoad.Before} and {c.MachineLoad.After}")),
     ]);
     Console.WriteLine(report);
     if (args is [string file])
@@ -53,7 +65,21 @@ catch (LabException e)
     Console.Error.WriteLine($"cluster: {e.Message}");
     return 1;
 }
-finally
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
 {
-    Directory.Delete(folder, recursive: true);
+    Console.Error.WriteLine("cluster: interrupted; the nodes are as they were");
+    return 130;
+}
+
+IServiceProxy ProxyOf(string column, ClusterSettings settings, Kubectl kubectl) => column switch
+{
+    "clusterlb" => new ClusterLbProxy(settings, kubectl, folder),
+    "daemonset" => new ClusterLbDaemonSet(settings, kubectl),
+    _ => new KubeProxy(settings, column, folder),
+};
+
+void EndInOrder(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
 }

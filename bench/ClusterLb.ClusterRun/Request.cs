@@ -15,9 +15,9 @@ internal static class Request
     {
         long started = Stopwatch.GetTimestamp();
         using var limit = new CancellationTokenSource(timeout);
+        using Socket socket = from.OpenSocket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            using Socket socket = from.OpenSocket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
             await socket.ConnectAsync(to, limit.Token);
             await socket.SendAsync(Encoding.ASCII.GetBytes($"GET {path} HTTP/1.0\r\nHost: web\r\n\r\n"), limit.Token);
             var text = new StringBuilder();

@@ -5,7 +5,7 @@ using ClusterLb.Lab.Stage;
 namespace ClusterLb.ClusterRun;
 
 /// <summary>The steps, under one service proxy.</summary>
-internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest service, IReadOnlyList<Origin> origins, Action<string> say)
+internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest service, IReadOnlyList<Origin> origins, LossLog losses, Action<string> say, CancellationToken cancel)
 {
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(3);
@@ -28,8 +28,9 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
                 reached.AddRange(await ReachAsync(origin));
             }
 
+            string loadBefore = LoadAverage();
             int top = settings.Replicas;
-            await StepAsync("1 replica", false, () => Task.Delay(Settling));
+            await StepAsync("1 replica", false, () => Task.Delay(Settling, cancel));
             await StepAsync($"1 → {top}", false, () => service.ScaleAsync(top));
             await StepAsync($"all {top} replaced by a rollout", false, () => service.RolloutAsync(top));
             await StepAsync($"{top / 4} of {top} killed", false, () => service.KillAsync(top / 4, top));
@@ -39,7 +40,7 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
             await StepAsync("1 replica again", false, () => Task.CompletedTask);
             await _load!.DisposeAsync();
             _load = null;
-            return new ColumnResult(proxy.Name, reached, _requests, _datagrams);
+            return new ColumnResult(proxy.Name, (loadBefore, LoadAverage()), reached, _requests, _datagrams);
         }
         finally
         {
@@ -52,6 +53,8 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
         }
     }
 
+    private static string LoadAverage() => File.ReadAllText("/proc/loadavg").Split(' ')[0];
+
     private async Task StepAsync(string name, bool mayBeRefused, Func<Task> change)
     {
         var requests = new StepResult(name, mayBeRefused);
@@ -60,7 +63,7 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
         _datagrams.Add(datagrams);
         if (_load is null)
         {
-            _load = new Load(service, origins, requests, datagrams);
+            _load = new Load(service, origins, requests, datagrams, losses);
         }
         else
         {
@@ -69,7 +72,7 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
 
         long started = Stopwatch.GetTimestamp();
         await change();
-        await Task.Delay(Settling);
+        await Task.Delay(Settling, cancel);
         requests.Elapsed = datagrams.Elapsed = Stopwatch.GetElapsedTime(started);
         say($"  {name}: {requests.Requests} requests, {requests.Lost} lost {requests.Reasons}; " +
             $"{datagrams.Requests} datagrams, {datagrams.Lost} lost; {requests.Elapsed.TotalSeconds:0} s");
@@ -124,7 +127,7 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
                     throw new LabException($"{proxy.Name}: {origin.Name} does not reach {to}: {answer.Failure}");
                 }
 
-                await Task.Delay(200);
+                await Task.Delay(200, cancel);
             }
         }
     }

@@ -5,7 +5,7 @@ using ClusterLb.Lab.Stage;
 namespace ClusterLb.ClusterRun;
 
 /// <summary>A Deployment of web servers and its Service, in a namespace of its own.</summary>
-internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings)
+internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings, CancellationToken cancel)
 {
     public const int Port = 80;
     private const string Namespace = "clusterlb-run";
@@ -113,7 +113,7 @@ internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings
         .Select(p => new Origin($"pod on {p["spec"]!["nodeName"]}", PodNamespaces.Find((string)p["status"]!["podIP"]!), HasDns: true))
         .OrderBy(o => o.Name, StringComparer.Ordinal)];
 
-    private static async Task WaitAsync(string what, Func<bool> holds)
+    private async Task WaitAsync(string what, Func<bool> holds)
     {
         using var patience = new CancellationTokenSource(Patience);
         while (!holds())
@@ -123,7 +123,7 @@ internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings
                 throw new LabException($"Still not so after {Patience.TotalSeconds} s: {what}");
             }
 
-            await Task.Delay(500);
+            await Task.Delay(500, cancel);
         }
     }
 }

@@ -5,6 +5,8 @@ namespace ClusterLb.ClusterRun;
 /// <summary>What happened to the requests that were begun during one step. Thread-safe.</summary>
 internal sealed class StepResult(string name, bool mayBeRefused)
 {
+    private const string Refusal = "refused";
+
     private readonly ConcurrentDictionary<string, int> _failures = new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, bool> _backends = new(StringComparer.Ordinal);
     private int _requests;
@@ -26,23 +28,25 @@ internal sealed class StepResult(string name, bool mayBeRefused)
     public int Backends => _backends.Count;
 
     /// <summary>Requests without an answer, the right refusals not counted.</summary>
-    public int Lost => _failures.Where(f => !(MayBeRefused && f.Key == "refused")).Sum(f => f.Value);
+    public int Lost => _failures.Where(f => !IsRight(f.Key)).Sum(f => f.Value);
 
     /// <summary>Refused while there may be no pod.</summary>
-    public int Refused => MayBeRefused ? _failures.GetValueOrDefault("refused") : 0;
+    public int Refused => MayBeRefused ? _failures.GetValueOrDefault(Refusal) : 0;
 
     /// <summary>Why requests were lost, and how many.</summary>
-    public string Reasons => string.Join(", ", _failures.Where(f => !(MayBeRefused && f.Key == "refused"))
+    public string Reasons => string.Join(", ", _failures.Where(f => !IsRight(f.Key))
         .OrderByDescending(f => f.Value).Select(f => $"{f.Value} {f.Key}"));
 
-    public void Add(string origin, Answer answer)
+    /// <summary>Counts a request.</summary>
+    /// <returns>True if it is lost.</returns>
+    public bool Add(string origin, Answer answer)
     {
         Interlocked.Increment(ref _requests);
         if (answer.Failure.Length > 0)
         {
-            string reason = answer.Failure == "refused" ? answer.Failure : $"{answer.Failure} ({origin})";
+            string reason = answer.Failure == Refusal ? Refusal : $"{answer.Failure} ({origin})";
             _failures.AddOrUpdate(reason, 1, (_, count) => count + 1);
-            return;
+            return !IsRight(reason);
         }
 
         _backends.TryAdd(answer.Body, true);
@@ -50,5 +54,9 @@ internal sealed class StepResult(string name, bool mayBeRefused)
         {
             Interlocked.Increment(ref _slow);
         }
+
+        return false;
     }
+
+    private bool IsRight(string reason) => MayBeRefused && reason == Refusal;
 }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using ClusterLb.Testing;
 using ClusterLb.Testing.Kubernetes;
 
 namespace ClusterLb.EndToEnd.Tests.Kubernetes;

@@ -2,9 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using ClusterLb.ControlPlane.Kubernetes;
 
 namespace ClusterLb.Testing.Kubernetes;
 
@@ -184,7 +182,8 @@ public sealed class RealApiServer : IApiServerUnderTest
         return ValueTask.CompletedTask;
     }
 
-    internal static string PluralOf(string kind) => kind switch
+    /// <summary>The word for a kind in a path.</summary>
+    public static string PluralOf(string kind) => kind switch
     {
         "EndpointSlice" => "endpointslices",
         "ServiceCIDR" => "servicecidrs",
@@ -245,7 +244,7 @@ public sealed class RealApiServer : IApiServerUnderTest
         "--etcd-servers", EtcdUrl, "--bind-address", "127.0.0.1", "--secure-port", EndPoint.Port.ToString(CultureInfo.InvariantCulture),
         "--advertise-address", "10.0.0.1", // any that is not loopback: endpoints of the service `kubernetes`
         "--tls-cert-file", FileOf("server.crt"), "--tls-private-key-file", FileOf("server.key"), "--cert-dir", FileOf("certificates"),
-        "--service-cluster-ip-range", ServiceRanges, "--authorization-mode", "RBAC", "--token-auth-file", FileOf("tokens.csv"),
+        "--service-cluster-ip-range", ServiceRanges, "--authorization-mode", "RBAC", "--allow-privileged", "--token-auth-file", FileOf("tokens.csv"),
         "--disable-admission-plugins", "ServiceAccount", // pods need no account
         "--service-account-issuer", "https://kubernetes.default.svc",
         "--service-account-key-file", FileOf("sa.key"), "--service-account-signing-key-file", FileOf("sa.key"));
@@ -271,16 +270,11 @@ public sealed class RealApiServer : IApiServerUnderTest
     private async Task ApplyRightsAsync(string rbacManifest)
     {
         JsonObject? account = null;
-        using var text = new StringReader(rbacManifest);
-        foreach (JsonDocument document in YamlJson.Read(text))
+        foreach (JsonObject item in ManifestFile.Parse(rbacManifest))
         {
-            using (document)
-            {
-                JsonObject item = JsonObject.Create(document.RootElement.Clone())!;
-                account = Text(item, "kind") == "ServiceAccount" ? item : account;
-                _agentRole = Text(item, "kind") == "ClusterRole" ? item : _agentRole;
-                await CreateWhenNamespaceIsThereAsync(item);
-            }
+            account = Text(item, "kind") == "ServiceAccount" ? item : account;
+            _agentRole = Text(item, "kind") == "ClusterRole" ? item : _agentRole;
+            await CreateWhenNamespaceIsThereAsync(item);
         }
 
         if (account is null)
@@ -333,7 +327,7 @@ public sealed class RealApiServer : IApiServerUnderTest
     // The processes of a killed test run end by themselves; its folder in memory is removed by the next.
     private static void RemoveLeftovers()
     {
-        foreach (string folder in Directory.Exists("/dev/shm") ? Directory.EnumerateDirectories("/dev/shm", "clusterlb-apiserver-*") : [])
+        foreach (string folder in Directory.EnumerateDirectories(MemoryFolder.Root, "clusterlb-apiserver-*"))
         {
             string owner = Path.Combine(folder, "owner");
             if (File.Exists(owner) && !Directory.Exists($"/proc/{File.ReadAllText(owner).Trim()}"))

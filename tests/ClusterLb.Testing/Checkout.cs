@@ -1,9 +1,9 @@
-namespace ClusterLb.EndToEnd.Tests.Kubernetes;
+namespace ClusterLb.Testing;
 
 /// <summary>Files of this repository.</summary>
-internal static class Checkout
+public static class Checkout
 {
-    /// <summary>The path of a file, found upwards from the tests' own folder.</summary>
+    /// <summary>The path of a file, found upwards from the folder of the running program.</summary>
     public static string PathOf(string file)
     {
         for (string? folder = AppContext.BaseDirectory; folder is not null; folder = Path.GetDirectoryName(folder))
