@@ -278,11 +278,21 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
 
     private void OnProblem(ObjectProblem problem)
     {
-        _log.LogWarning("Not served {Problem}", problem.ToString());
+        // A Service whose annotation means nothing is served without it.
+        bool isAnnotation = problem.Field.StartsWith("metadata.annotations[", StringComparison.Ordinal);
+        if (isAnnotation)
+        {
+            _log.LogWarning("Annotation ignored {Problem}", problem.ToString());
+        }
+        else
+        {
+            _log.LogWarning("Not served {Problem}", problem.ToString());
+        }
+
         if (problem is { Kind: ObjectReader.ServiceKind or ObjectReader.SliceKind or ObjectReader.NodeKind, Name.Name: not (null or "" or "?") })
         {
             string field = problem.Field.Length == 0 ? "" : problem.Field + ": ";
-            _source.Events.Warn(problem.Kind, problem.Name, "NotServed", field + problem.Reason);
+            _source.Events.Warn(problem.Kind, problem.Name, isAnnotation ? "AnnotationIgnored" : "NotServed", field + problem.Reason);
         }
     }
 

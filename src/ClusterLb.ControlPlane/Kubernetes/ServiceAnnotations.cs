@@ -54,14 +54,19 @@ internal static class ServiceAnnotations
         string text = field.ValueKind == JsonValueKind.String ? field.GetString() ?? "" : "";
         string[] shares = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         string[] parts = shares.Length > 0 ? shares[0].Split('=', StringSplitOptions.TrimEntries) : [];
-        if (parts.Length != 2 || !IsName(parts[0]) || !int.TryParse(parts[1].TrimEnd('%'), NumberStyles.None, CultureInfo.InvariantCulture, out int percent))
-        {
-            return Refuse("is not SERVICE=PERCENT, such as web-canary=10");
-        }
-
         if (shares.Length > 1)
         {
             return Refuse("names more than one service; one is possible");
+        }
+
+        if (parts.Length == 2 && parts[0].Contains('/', StringComparison.Ordinal))
+        {
+            return Refuse("names a service of another namespace; only its own is possible");
+        }
+
+        if (parts.Length != 2 || !IsName(parts[0]) || !int.TryParse(parts[1].TrimEnd('%'), NumberStyles.None, CultureInfo.InvariantCulture, out int percent))
+        {
+            return Refuse("is not SERVICE=PERCENT, such as web-canary=10");
         }
 
         if (percent is < 1 or > 100)

@@ -19,6 +19,9 @@ public sealed record LabService(
     /// <summary>Endpoints that are listed as not ready.</summary>
     public IReadOnlyList<LabPod> NotReady { get; init; } = [];
 
+    /// <summary>Of the Service object, by name.</summary>
+    public IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
+
     /// <summary>The ClusterIP of a family.</summary>
     public IpAddr ClusterIp(bool ipv6) => ipv6 ? Ipv6 : Ipv4;
 }

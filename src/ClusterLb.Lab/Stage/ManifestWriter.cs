@@ -54,6 +54,7 @@ public static class ManifestWriter
               name: {service.Name}
               namespace: default
               uid: uid-service-{service.Name}
+              annotations: {Annotations(service)}
             spec:
               type: ClusterIP
               clusterIP: {service.Ipv4}
@@ -88,6 +89,9 @@ public static class ManifestWriter
 
         return yaml.ToString();
     }
+
+    private static string Annotations(LabService service) =>
+        "{" + string.Join(", ", service.Annotations.Select(pair => $"\"{pair.Key}\": \"{pair.Value}\"")) + "}";
 
     private static void AppendSlice(StringBuilder yaml, LabService service, LabPod[] pods, bool ipv6, int number)
     {

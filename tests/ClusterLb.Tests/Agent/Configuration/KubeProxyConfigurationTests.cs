@@ -147,6 +147,26 @@ public sealed class KubeProxyConfigurationTests
         Assert.Null(options.PrimaryAddress);
     }
 
+    [Theory]
+    [InlineData("", "", SelectionAlgorithm.Default)]
+    [InlineData("rr", "", SelectionAlgorithm.RoundRobin)]
+    [InlineData("wlc", "", SelectionAlgorithm.LeastConnections)]
+    [InlineData("mh", "", SelectionAlgorithm.Maglev)]
+    [InlineData("nq", "", SelectionAlgorithm.ShortestExpectedDelay)]
+    [InlineData("mh", "loadBalancer: {algorithm: round-robin}", SelectionAlgorithm.RoundRobin)]
+    public void The_scheduler_is_the_default_algorithm_unless_our_own_document_says_another(string scheduler, string own, SelectionAlgorithm algorithm)
+    {
+        string kubeProxy = $"apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nipvs: {{scheduler: \"{scheduler}\"}}\n";
+        string clusterLb = $"apiVersion: clusterlb.io/v1alpha1\nkind: ClusterLbConfiguration\n{own}\n";
+        foreach (string yaml in (string[])[$"{kubeProxy}---\n{clusterLb}", $"{clusterLb}---\n{kubeProxy}"])
+        {
+            AgentOptionsResult read = AgentOptionsReader.Read(yaml, "test");
+
+            Assert.Empty(read.Problems);
+            Assert.Equal(algorithm, read.Options.Selection.Algorithm);
+        }
+    }
+
     [Fact]
     public void What_is_in_effect_can_be_written_and_read_again()
     {
