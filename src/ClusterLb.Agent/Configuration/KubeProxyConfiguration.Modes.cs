@@ -25,11 +25,11 @@ internal static partial class KubeProxyConfiguration
 
         mode = proxyMode is { Length: > 0 } ? proxyMode : mode.Length > 0 ? mode : Iptables;
         AgentOptions withConntrack = ReadConntrack(top.Section("conntrack"), options); // a timeout of the mode's block is more special
-        AgentOptions iptables = ReadIptables(top.Section(Iptables), withConntrack);
         YamlSection ipvsBlock = top.Section(Ipvs);
-        withConntrack = ReadScheduler(ipvsBlock, withConntrack);
-        AgentOptions ipvs = ReadIpvs(ipvsBlock, mode == Ipvs, withConntrack);
-        AgentOptions nftables = ReadNftables(top.Section(Nftables), withConntrack);
+        AgentOptions common = ReadScheduler(ipvsBlock, withConntrack);
+        AgentOptions iptables = ReadIptables(top.Section(Iptables), common);
+        AgentOptions ipvs = ReadIpvs(ipvsBlock, mode == Ipvs, common);
+        AgentOptions nftables = ReadNftables(top.Section(Nftables), common);
         return mode switch { Ipvs => ipvs, Nftables => nftables, _ => iptables };
     }
 
