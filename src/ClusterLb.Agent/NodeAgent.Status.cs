@@ -48,7 +48,7 @@ public sealed partial class NodeAgent : IAdminTarget
     SyncTraceReport IAdminTarget.SyncTrace()
     {
         IReadOnlyList<TracedChange> changes = _firstPackets.ReadTrace();
-        return new SyncTraceReport { Stages = StageLatency.Of(changes), Changes = changes };
+        return new SyncTraceReport { Stages = StageLatency.Of(changes), FirstListMs = _trace.FirstList?.TotalMilliseconds, Changes = changes };
     }
 
     Task<long> IAdminTarget.FlushAsync(FlushRequest which, CancellationToken cancellation) => _dataplane.FlushAsync(which.ToFilter(), cancellation);

@@ -53,6 +53,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private DataplaneSupervisor _dataplane = null!;
     private ClusterStateStore _store = null!;
     private ReconcileLoop _reconciling = null!;
+    private SyncTrace _trace = null!;
     private FirstPackets _firstPackets = null!;
     private SteeringLoop _steeringLoop = null!;
     private AgentMetrics _metrics = null!;
@@ -216,9 +217,10 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         {
             MinSyncPeriod = _options.MinSyncPeriod,
             SyncPeriod = _options.SyncPeriod,
+            ConfigSyncPeriod = _options.ConfigSyncPeriod,
             Selection = _options.Selection,
         };
-        var trace = new SyncTrace(_maps.Awaited);
+        SyncTrace trace = _trace = new SyncTrace(_maps.Awaited);
         trace.Written += _metrics.RecordWritten;
         trace.FirstPacketSeen += _metrics.RecordFirstPacket;
         _firstPackets = new FirstPackets(trace, _maps.OpenArrivalsDescriptor(readOnly: true));

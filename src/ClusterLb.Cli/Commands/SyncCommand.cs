@@ -41,7 +41,7 @@ internal static class SyncCommand
             string? wanted = parsed.GetValue(service);
             TracedChange[] changes = [.. all.Changes.Where(c => wanted is null || c.Service == wanted)];
             IEnumerable<TracedChange> ordered = parsed.GetValue(slowest) ? changes.OrderByDescending(c => c.TotalMs) : changes.Reverse();
-            var report = new SyncTraceReport { Stages = StageLatency.Of(changes), Changes = [.. ordered.Take(parsed.GetValue(count))] };
+            var report = new SyncTraceReport { FirstListMs = all.FirstListMs, Stages = StageLatency.Of(changes), Changes = [.. ordered.Take(parsed.GetValue(count))] };
             if (common.Format(parsed) == OutputFormat.Json)
             {
                 JsonOutput.WriteDocument(terminal.Out, report, OutputJson.Readable.SyncTraceReport);

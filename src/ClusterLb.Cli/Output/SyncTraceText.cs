@@ -17,6 +17,11 @@ internal static class SyncTraceText
         }
 
         stages.WriteTo(terminal.Out, terminal.Width);
+        if (report.FirstListMs is { } first)
+        {
+            terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"\nFirst list: {first / 1000:0.00} s from its first byte to its last map entry."));
+        }
+
         if (report.Changes.Count == 0)
         {
             terminal.Out.WriteLine("\nNo change came since the agent's first complete list.");

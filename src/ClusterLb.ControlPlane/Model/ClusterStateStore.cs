@@ -24,6 +24,7 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
     private bool _networkChanged;
     private ImmutableArray<IpPrefix> _serviceCidrs = [];
     private bool _sourceComplete;
+    private long _firstReceived;
 
     /// <summary>Raised after every change, on the thread that made it. Handlers must be quick and must not call back.</summary>
     public event Action? Changed;
@@ -48,6 +49,18 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
             lock (_lock)
             {
                 return _sourceComplete;
+            }
+        }
+    }
+
+    /// <summary>When the first bytes of the first list were here: <see cref="ChangeTimes.Received"/>; 0 if nobody noted it.</summary>
+    internal long FirstReceived
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _firstReceived;
             }
         }
     }
@@ -406,7 +419,11 @@ public sealed class ClusterStateStore(string nodeName, TimeProvider? time = null
     /// <summary>The first list is no change: it is what there was before anybody looked.</summary>
     private void Observe(ObservedChange change)
     {
-        if (_sourceComplete && _observed.Count < MostObserved)
+        if (!_sourceComplete)
+        {
+            _firstReceived = _firstReceived == 0 ? change.Times.Received : _firstReceived;
+        }
+        else if (_observed.Count < MostObserved)
         {
             long now = _time.GetTimestamp();
             long received = change.Times.Received == 0 ? now : change.Times.Received;

@@ -327,6 +327,7 @@ public sealed class ReconcileLoop : IDisposable
         SyncDisplaced();
         _reconciler.RemoveUnconfirmed();
         _reconciler.MarkSynced();
+        _trace?.AddFirstList(_store.FirstReceived);
         _resyncWrites = _reconciler.Writes - before - others;
         _resyncs++;
         _lastResync = _time.GetTimestamp();

@@ -17,6 +17,7 @@ public sealed class SyncTrace(AwaitedBackends? awaited = null, TimeProvider? tim
     private readonly TracedChange[] _ring = new TracedChange[capacity];
     private readonly Dictionary<int, (ServingKey Pair, long Since, Batch Batch)> _awaiting = []; // by place
     private long _count;
+    private TimeSpan? _firstList;
 
     /// <summary>Raised after a change was written, on the reconcile loop's thread. Handlers must be quick.</summary>
     public event Action<TracedChange>? Written;
@@ -46,6 +47,28 @@ public sealed class SyncTrace(AwaitedBackends? awaited = null, TimeProvider? tim
                 long first = Math.Max(0, _count - _ring.Length);
                 return [.. Enumerable.Range(0, (int)(_count - first)).Select(i => _ring[(first + i) % _ring.Length])];
             }
+        }
+    }
+
+    /// <summary>From the first byte of the source's first list to its last map entry; null before, and if nobody noted the former.</summary>
+    public TimeSpan? FirstList
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _firstList;
+            }
+        }
+    }
+
+    /// <summary>The first list is written.</summary>
+    /// <param name="received">When its first bytes were here; 0 if nobody noted it.</param>
+    internal void AddFirstList(long received)
+    {
+        lock (_lock)
+        {
+            _firstList ??= received == 0 ? null : _time.GetElapsedTime(received);
         }
     }
 

@@ -50,6 +50,25 @@ public sealed class SyncTraceTests : IDisposable
     }
 
     [Fact]
+    public void The_first_list_is_timed_from_its_first_bytes_to_its_last_entry()
+    {
+        using var maps = new DictionaryLbMaps();
+        var store = new ClusterStateStore("node-a", _time);
+        var trace = new SyncTrace(time: _time);
+        using var loop = new ReconcileLoop(store, maps, time: _time, trace: trace);
+        store.Put(Service("web", "10.96.0.1", "http:80/TCP") with { Times = new ChangeTimes(null, _time.GetTimestamp()) });
+        Pass(20);
+        store.Put(Slice("web", "1", "http:8080/TCP", Ready("10.244.1.1")) with { Times = new ChangeTimes(null, _time.GetTimestamp()) });
+        store.SourceComplete();
+        Pass(5);
+        Assert.Null(trace.FirstList);
+        loop.SyncNow();
+        Pass(1000);
+        loop.ResyncNow();
+        Assert.Equal(TimeSpan.FromMilliseconds(25), trace.FirstList);
+    }
+
+    [Fact]
     public void Each_stage_has_its_time_and_their_sum_is_the_total()
     {
         DateTimeOffset triggered = _time.GetUtcNow();
