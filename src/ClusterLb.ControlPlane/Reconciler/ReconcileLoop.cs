@@ -9,6 +9,7 @@ namespace ClusterLb.ControlPlane.Reconciler;
 public sealed class ReconcileLoop : IDisposable
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan ListingPause = TimeSpan.FromMilliseconds(10); // each object of the first list wakes the loop
 
     /// <summary>A resync of 100,000 services takes seconds: it comes later then, so that it never takes more than 1 % of a processor.</summary>
     private const int ResyncShare = 100;
@@ -33,6 +34,7 @@ public sealed class ReconcileLoop : IDisposable
     private long _resyncs;
     private long _resyncWrites;
     private bool _resyncDue = true;
+    private bool _hadChanges; // the last sync
     private int _resyncRequested;
     private long _lastResync;
     private TimeSpan _resyncDuration;
@@ -79,9 +81,11 @@ public sealed class ReconcileLoop : IDisposable
             while (true)
             {
                 await WaitForWorkAsync(cancellation);
-                // Before the first complete list nothing but the network is written: that must not delay the first sync.
-                TimeSpan pause = _status.IsSynced ? _options.MinSyncPeriod : TimeSpan.Zero;
-                if (!TrySync())
+                bool isDone = TrySync();
+                // Before the first complete list nothing but the network is written: that must not delay the first sync. And a
+                // change that comes after a sync which had none to write is the first one: it does not wait.
+                TimeSpan pause = !_status.IsSynced ? ListingPause : _hadChanges ? _options.MinSyncPeriod : TimeSpan.Zero;
+                if (!isDone)
                 {
                     pause = RetryDelay;
                     Wake();
@@ -132,13 +136,18 @@ public sealed class ReconcileLoop : IDisposable
 
     private void Wake()
     {
+        if (_wake.CurrentCount > 0)
+        {
+            return; // awake already; of a thousand changes a second nearly all find it so
+        }
+
         try
         {
             _wake.Release();
         }
         catch (SemaphoreFullException)
         {
-            // Awake already.
+            // Awake since.
         }
     }
 
@@ -186,6 +195,7 @@ public sealed class ReconcileLoop : IDisposable
     private void Sync()
     {
         long start = _time.GetTimestamp();
+        _hadChanges = false;
         _resyncDue |= Interlocked.Exchange(ref _resyncRequested, 0) == 1;
         bool isSynced;
         try
@@ -266,6 +276,7 @@ public sealed class ReconcileLoop : IDisposable
             _node = _node with { PrimaryIpv4 = image.Node.PrimaryIpv4, PrimaryIpv6 = image.Node.PrimaryIpv6 };
         }
 
+        _hadChanges |= changes.NetworkChanged || changes.Services.Count > 0;
         _taken.UnionWith(changes.Services); // some may be left of a sync that failed
         foreach (ObservedChange change in changes.Observed)
         {

@@ -183,6 +183,33 @@ public sealed class ReconcileLoopTests
     }
 
     [Fact]
+    public async Task A_change_after_a_comparison_that_found_nothing_does_not_wait_for_the_least_period()
+    {
+        using var stop = new CancellationTokenSource();
+        var never = TimeSpan.FromHours(1);
+        using var loop = new ReconcileLoop(_store, _maps, new ReconcileOptions { MinSyncPeriod = never, SyncPeriod = never });
+        Fill();
+        _store.SourceComplete();
+        loop.SyncNow();
+        Channel<ReconcileStatus> completed = Channel.CreateUnbounded<ReconcileStatus>();
+        loop.Completed += status => completed.Writer.TryWrite(status);
+        Task run = loop.RunAsync(stop.Token);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        loop.RequestResync();
+        while ((await completed.Reader.ReadAsync(patience.Token)).Resyncs < 2)
+        {
+        }
+
+        _store.RemoveService(new ObjectName("test", "web"));
+        while ((await completed.Reader.ReadAsync(patience.Token)).Services > 0)
+        {
+        }
+
+        await stop.CancelAsync();
+        await run;
+    }
+
+    [Fact]
     public void Frontends_with_two_scopes_and_affinity_come_change_and_go_whole()
     {
         var random = new Random(31);
