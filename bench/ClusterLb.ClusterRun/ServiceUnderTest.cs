@@ -44,7 +44,8 @@ internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings
                       imagePullPolicy: IfNotPresent
                       # Serves on for a while after it is told to end: long enough for every proxy to hear of it.
                       command: [/agnhost, netexec, --http-port=8080, --udp-port=8081, --delay-shutdown=5]
-                      readinessProbe: {httpGet: {path: /hostname, port: 8080}, periodSeconds: 1}
+                      # Patient: on a machine that is short of processors a pod must not come and go by itself.
+                      readinessProbe: {httpGet: {path: /hostname, port: 8080}, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 6}
             ---
             apiVersion: v1
             kind: Service

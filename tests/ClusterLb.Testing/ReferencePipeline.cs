@@ -39,7 +39,7 @@ public sealed class ReferencePipeline(LbMaps maps, RandomSource random)
             {
                 Forget(known);
             }
-            else if (!isReply && tuple.Protocol == IpProtocol.Udp && !Serves(known))
+            else if (!isReply && (tuple.Protocol == IpProtocol.Udp || (begins && (!known.IsAnswered || known.IsHalfClosed))) && !Serves(known))
             {
                 Forget(known);
                 queue = known.Queue;
@@ -284,6 +284,10 @@ public sealed class ReferencePipeline(LbMaps maps, RandomSource random)
         public long ExpiresMs { get; set; }
 
         public ulong Revision { get; set; }
+
+        public bool IsAnswered => _answered;
+
+        public bool IsHalfClosed => _clientFinished || _backendFinished;
 
         public bool IsClosing => _reset || (_clientFinished && _backendFinished);
 

@@ -38,6 +38,12 @@ public readonly struct FlowHit
     /// <summary>Both sides have finished, or one has reset.</summary>
     public bool IsClosing => TcpFlow.IsClosing(State);
 
+    /// <summary>The backend has sent something.</summary>
+    public bool IsAnswered => (State & FlowState.ReplySeen) != FlowState.None;
+
+    /// <summary>TCP: one side has finished.</summary>
+    public bool IsHalfClosed => TcpFlow.IsHalfClosed(State);
+
     /// <summary>It is on its backend's account of active flows, unless it is closing.</summary>
     internal bool IsCounted => (Flags & FlowFlags.Counted) != FlowFlags.None;
 

@@ -117,6 +117,13 @@ public sealed partial class PacketPipeline
                 _flows.Remove(flow);
                 return false;
 
+            // Nobody has answered, or one side has finished, and the other never will: the client tries again, or begins another
+            // connection from the same port. One that stands is not given up for a SYN, which may be old or forged.
+            case IpProtocol.Tcp when IsOpening(at) && (!flow.IsAnswered || flow.IsHalfClosed) && !StillServes(flow):
+                _flows.Remove(flow);
+                meta.Queue = flow.Queue;
+                return false;
+
             case IpProtocol.Udp when !StillServes(flow):
                 _flows.Remove(flow);
                 _counters.CountRepickedFlow(meta.Tuple.IsIpv4);
@@ -128,7 +135,10 @@ public sealed partial class PacketPipeline
         }
     }
 
-    /// <summary>A UDP flow has no end of its own: it must leave a backend that no longer serves with the next datagram.</summary>
+    /// <summary>
+    /// A UDP flow has no end of its own: it must leave a backend that no longer serves with the next datagram; a TCP connection that
+    /// was never answered or is half closed, with the next SYN.
+    /// </summary>
     private bool StillServes(in FlowHit flow)
     {
         // Revision before serving: a backend that goes after the second look raises the revision after the first, so that the

@@ -162,6 +162,55 @@ public sealed class FlowLifeTests
     }
 
     [Fact]
+    public void A_SYN_that_nobody_answered_leaves_a_backend_that_stopped_serving_when_it_is_repeated()
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService($"{Frontend}/TCP", Backend);
+        lb.Queue = 2;
+        lb.Send(Packet.Tcp(Client, Frontend).Syn());
+        lb.WithService($"{Frontend}/TCP", Other).WithoutServing($"{Frontend}/TCP", Backend);
+        lb.Queue = 0;
+
+        Assert.Contains($"> {Other}", lb.Send(Packet.Tcp(Client, Frontend).Syn()));
+        Assert.Equal(2, lb.Meta.Queue);
+        Assert.Equal(0UL, lb.Counters.RepickedFlows); // of UDP only
+        AssertFlow(lb, "SYN_SENT", 60);
+    }
+
+    [Fact]
+    public void A_SYN_on_a_half_closed_flow_leaves_a_backend_that_stopped_serving()
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService($"{Frontend}/TCP", Backend);
+        Establish(lb);
+        lb.Send(Packet.Tcp(Client, Frontend).Fin());
+        lb.WithService($"{Frontend}/TCP", Other).WithoutServing($"{Frontend}/TCP", Backend);
+
+        Assert.Contains($"> {Other}", lb.Send(Packet.Tcp(Client, Frontend).Syn()));
+        AssertFlow(lb, "SYN_SENT", 60);
+    }
+
+    [Fact]
+    public void A_SYN_on_a_connection_that_stands_does_not_end_it()
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService($"{Frontend}/TCP", Backend);
+        Establish(lb);
+        lb.WithService($"{Frontend}/TCP", Other).WithoutServing($"{Frontend}/TCP", Backend);
+
+        Assert.Contains($"> {Backend}", lb.Send(Packet.Tcp(Client, Frontend).Syn()));
+        Assert.Contains($"> {Backend}", lb.Send(Packet.Tcp(Client, Frontend).Push("x")));
+    }
+
+    [Fact]
+    public void A_SYN_that_was_answered_stays_with_a_backend_that_stopped_serving_when_it_is_repeated()
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService($"{Frontend}/TCP", Backend);
+        lb.Send(Packet.Tcp(Client, Frontend).Syn());
+        lb.Send(Packet.Tcp(Backend, Client).SynAck()); // perhaps on its way to the client, who would be connected then
+        lb.WithService($"{Frontend}/TCP", Other).WithoutServing($"{Frontend}/TCP", Backend);
+
+        Assert.Contains($"> {Backend}", lb.Send(Packet.Tcp(Client, Frontend).Syn()));
+    }
+
+    [Fact]
     public void A_full_table_lets_idle_unanswered_flows_go_first_and_then_refuses()
     {
         using PipelineFixture lb = new PipelineFixture(
