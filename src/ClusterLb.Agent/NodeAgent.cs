@@ -249,6 +249,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _loops.Run("first packets", _firstPackets.RunAsync);
         _loops.Run("steering", _steeringLoop.RunAsync);
         _loops.Run("health check node ports", _healthPorts.RunAsync);
+        _loops.Run("health", new HealthWatch(_options.NodeName, Health, _source.Events, _log, _time).RunAsync);
     }
 
     private async Task StartServersAsync(uint? group, CancellationToken cancellation)

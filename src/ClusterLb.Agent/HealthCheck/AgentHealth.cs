@@ -17,6 +17,10 @@ public sealed record AgentHealth
     /// <summary>What people should look at although traffic is served, a full map for example.</summary>
     public ImmutableArray<string> Warnings { get; init; } = [];
 
+    /// <summary><see cref="Reasons"/> and the families that are late, each for people; empty if healthy.</summary>
+    public IEnumerable<string> Problems => Reasons.Concat(
+        Families.Where(family => !family.Healthy).Select(family => $"{family.Name}: changes wait since {HealthResponse.Rfc3339(family.LateSince!.Value)}"));
+
     /// <summary>Nothing is wrong. A node that is drained is healthy.</summary>
     public bool Healthy => Reasons.IsEmpty && Families.All(family => family.Healthy);
 

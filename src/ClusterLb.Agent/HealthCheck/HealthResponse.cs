@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -50,11 +49,9 @@ internal static class HealthResponse
 
     private static void WriteReasons(Utf8JsonWriter json, AgentHealth health)
     {
-        ImmutableArray<string> reasons =
-            [.. health.Reasons, .. health.Families.Where(f => !f.Healthy).Select(f => $"{f.Name}: changes wait since {Rfc3339(f.LateSince!.Value)}")];
-        if (!reasons.IsEmpty)
+        if (!health.Healthy)
         {
-            json.WriteString("reason", string.Join("; ", reasons));
+            json.WriteString("reason", string.Join("; ", health.Problems));
         }
 
         if (!health.Warnings.IsEmpty)
@@ -64,5 +61,5 @@ internal static class HealthResponse
     }
 
     // As Go's time.RFC3339Nano: no zeros at the end.
-    private static string Rfc3339(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
+    internal static string Rfc3339(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
 }

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
@@ -13,6 +14,11 @@ internal static class NodePortListenAddresses
     /// <summary>The addresses of one family. Without a restriction it is one that stands for all, so that addresses may come and go.</summary>
     public static IReadOnlyList<IPAddress> Of(NetworkInputs network, LocalNode? node, bool isIpv4)
     {
+        if (!isIpv4 && !Socket.OSSupportsIPv6)
+        {
+            return []; // a kernel without IPv6: a service of both families is no error here
+        }
+
         if (network.NodePortsOnPrimaryOnly)
         {
             IpAddr primary = isIpv4

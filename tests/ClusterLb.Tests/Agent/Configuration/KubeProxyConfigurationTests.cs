@@ -39,6 +39,23 @@ public sealed class KubeProxyConfigurationTests
     }
 
     [Fact]
+    public void The_file_that_kubeadm_writes_is_taken_as_it_is()
+    {
+        AgentOptionsResult read = Read("kubeadm.yaml");
+
+        Assert.Empty(read.Problems);
+        Assert.Empty(read.Options.Problems());
+        Assert.Empty(read.Warnings); // zeros and nulls are defaults, and nothing is set that has no effect
+        Assert.Equal("/var/lib/kube-proxy/kubeconfig.conf", read.Options.KubeconfigFile);
+        Assert.Equal(new AgentOptions().SyncPeriod, read.Options.SyncPeriod);
+        Assert.Equal(new AgentOptions().MinSyncPeriod, read.Options.MinSyncPeriod);
+        Assert.Equal(new AgentOptions().ConfigSyncPeriod, read.Options.ConfigSyncPeriod);
+        Assert.Equal(new AgentOptions().KernelConntrack, read.Options.KernelConntrack);
+        Assert.Equal(new AgentOptions().HealthzBindAddress, read.Options.HealthzBindAddress);
+        Assert.Equal(new AgentOptions().MetricsBindAddress, read.Options.MetricsBindAddress);
+    }
+
+    [Fact]
     public void Every_field_that_counts_is_read()
     {
         AgentOptionsResult read = Read("everything-set.yaml");

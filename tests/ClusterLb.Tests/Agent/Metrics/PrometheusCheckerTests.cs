@@ -1,3 +1,5 @@
+using ClusterLb.Testing.Metrics;
+
 namespace ClusterLb.Tests.Agent.Metrics;
 
 /// <summary>The checker refuses what Prometheus refuses.</summary>

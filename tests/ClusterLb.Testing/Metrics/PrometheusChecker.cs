@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace ClusterLb.Tests.Agent.Metrics;
+namespace ClusterLb.Testing.Metrics;
 
 /// <summary>Reads Prometheus' text format 0.0.4 as strictly as its documentation is worded; whatever is loose throws.</summary>
-internal static partial class PrometheusChecker
+public static partial class PrometheusChecker
 {
     /// <summary>The families of a scrape, by name.</summary>
     /// <exception cref="FormatException">A line is not as it must be.</exception>
