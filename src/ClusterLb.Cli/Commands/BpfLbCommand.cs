@@ -5,7 +5,7 @@ using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Cli.Commands;
 
-/// <summary><c>clusterlb bpf lb list</c>: service, backend and reverse NAT map.</summary>
+/// <summary><c>clusterlb bpf lb list</c>: service, backend, reverse NAT and source range map.</summary>
 internal static class BpfLbCommand
 {
     public static Command Create(CommonOptions common, Terminal terminal)
@@ -13,12 +13,14 @@ internal static class BpfLbCommand
         var frontends = new Option<bool>("--frontends") { Description = "Only the frontends (slot 0 of the service map)" };
         var backends = new Option<bool>("--backends") { Description = "Only the backend map" };
         var revnat = new Option<bool>("--revnat") { Description = "Only the reverse NAT map" };
-        var list = new Command("list", "List the load-balancing maps") { frontends, backends, revnat };
+        var sourceRanges = new Option<bool>("--source-ranges") { Description = "Only the source range map: who may use filtered frontends" };
+        Option<bool>[] choices = [frontends, backends, revnat, sourceRanges];
+        var list = new Command("list", "List the load-balancing maps") { frontends, backends, revnat, sourceRanges };
         list.Validators.Add(result =>
         {
-            if (new[] { frontends, backends, revnat }.Count(option => result.GetValue(option)) > 1)
+            if (choices.Count(option => result.GetValue(option)) > 1)
             {
-                result.AddError("--frontends, --backends and --revnat exclude each other");
+                result.AddError("--frontends, --backends, --revnat and --source-ranges exclude each other");
             }
         });
         list.SetAction(parsed =>
@@ -32,6 +34,10 @@ internal static class BpfLbCommand
             else if (parsed.GetValue(revnat))
             {
                 ListReverseNat(maps, format, terminal);
+            }
+            else if (parsed.GetValue(sourceRanges))
+            {
+                ListSourceRanges(maps, format, terminal);
             }
             else
             {
@@ -94,6 +100,24 @@ internal static class BpfLbCommand
         foreach (ReverseNatMapView entry in entries)
         {
             table.Add(entry.Id.ToString(CultureInfo.InvariantCulture), entry.Frontend);
+        }
+
+        table.WriteTo(terminal.Out, terminal.Width);
+    }
+
+    internal static void ListSourceRanges(LbMaps maps, OutputFormat format, Terminal terminal)
+    {
+        SourceRangeView[] entries = [.. SourceRangeView.All(maps)];
+        if (format == OutputFormat.Json)
+        {
+            JsonOutput.WriteDocument(terminal.Out, entries, OutputJson.Readable.SourceRangeViewArray);
+            return;
+        }
+
+        var table = new TextTable("SERVICE", "ALLOWED SOURCES");
+        foreach (SourceRangeView entry in entries)
+        {
+            table.Add(entry.Service, entry.Sources);
         }
 
         table.WriteTo(terminal.Out, terminal.Width);

@@ -18,6 +18,7 @@ namespace ClusterLb.Cli.Output;
 [JsonSerializable(typeof(MaglevView))]
 [JsonSerializable(typeof(ReverseNatMapView[]))]
 [JsonSerializable(typeof(ServiceMapView[]))]
+[JsonSerializable(typeof(SourceRangeView[]))]
 [JsonSerializable(typeof(StatusView))]
 [JsonSerializable(typeof(SyncTraceReport))]
 [JsonSerializable(typeof(VectorReport))]

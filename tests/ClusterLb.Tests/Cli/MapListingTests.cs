@@ -71,6 +71,28 @@ public sealed class MapListingTests
     }
 
     [Fact]
+    public void Source_ranges_are_listed_by_service()
+    {
+        Allow(2, "192.0.2.0/24");
+        Allow(2, "10.0.0.0/8");
+        Allow(4, "2001:db8::/32");
+        Allow(77, "0.0.0.0/0");
+
+        Assert.Equal(
+            """
+            SERVICE            ALLOWED SOURCES
+            default/web:http   10.0.0.0/8
+            default/web:http   192.0.2.0/24
+            default/web:http   2001:db8::/32
+            service port 77    0.0.0.0/0
+
+            """,
+            CliRun.Text(t => BpfLbCommand.ListSourceRanges(_maps, OutputFormat.Table, t)));
+
+        void Allow(uint servicePortId, string sources) => _maps.SourceRanges.Update(new SourceRangeKey(servicePortId, IpPrefix.Parse(sources)), 1);
+    }
+
+    [Fact]
     public void Bpf_lb_list_shows_every_entry_in_the_words_of_cilium() =>
         Assert.Equal(
             """
