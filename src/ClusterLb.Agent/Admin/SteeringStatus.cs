@@ -18,7 +18,7 @@ public sealed record SteeringStatus
     /// <summary>The node's IPv6 address; empty without IPv6.</summary>
     public string Ipv6Address { get; init; } = "";
 
-    /// <summary>What is routed to the device.</summary>
+    /// <summary>Service ranges that are routed to the device.</summary>
     public IReadOnlyList<string> Destinations { get; init; } = [];
 
     /// <summary>Who said so: ServiceCIDR objects of the cluster, or the configuration; empty if they are guessed.</summary>
@@ -26,6 +26,15 @@ public sealed record SteeringStatus
 
     /// <summary>The destinations are guessed from cluster IPs, since neither the cluster nor the configuration says them.</summary>
     public bool DestinationsGuessed { get; init; }
+
+    /// <summary>Node ports, counted by protocol, that come to the device.</summary>
+    public int NodePorts { get; init; }
+
+    /// <summary>Load balancer and external addresses that are routed to the device.</summary>
+    public int RoutedAddresses { get; init; }
+
+    /// <summary>Load balancer and external addresses that are assigned to this node: their frontends come to the device one by one.</summary>
+    public int OwnAddresses { get; init; }
 
     /// <summary>When something was last put back or changed; null if never.</summary>
     public DateTimeOffset? LastChange { get; init; }

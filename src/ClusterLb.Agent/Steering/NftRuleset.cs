@@ -1,4 +1,5 @@
 using System.Globalization;
+using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.Dataplane;
 
 namespace ClusterLb.Agent.Steering;
@@ -23,20 +24,42 @@ internal static class NftRuleset
         string device = $"\"{inputs.Device}\"";
         string reply = $"0x{o.ReplyMark:x}";
         string original = $"0x{o.OriginalMark:x}";
-        string elements = inputs.NodePorts.Count == 0 ? "" :
-            $"\n    elements = {{ {string.Join(", ", inputs.NodePorts.Order().Select(Element))} }}";
 
         // A kernel without IPv6 refuses expressions that look at its packets.
         string ipv6 = inputs.KernelHasIpv6 ? "" : "# ";
+        string loopback = inputs.LoopbackNodePorts ? "" : "# ";
         return $$"""
             table inet {{Table}} {
-              set nodeports {
-                type inet_proto . inet_service{{elements}}
+              set nodeports4 {
+                type inet_proto . inet_service{{Elements(inputs.Ipv4?.NodePorts.Select(Element))}}
+              }
+
+              set nodeports6 {
+                type inet_proto . inet_service{{Elements(inputs.Ipv6?.NodePorts.Select(Element))}}
+              }
+
+              set nodeaddresses4 {
+                type ipv4_addr{{Elements(inputs.Ipv4?.NodePortAddresses?.Select(address => address.ToString()))}}
+              }
+
+              set nodeaddresses6 {
+                type ipv6_addr{{Elements(inputs.Ipv6?.NodePortAddresses?.Select(address => address.ToString()))}}
+              }
+
+              set own4 {
+                type ipv4_addr . inet_proto . inet_service{{Elements(inputs.Ipv4?.OwnAddresses.Select(Element))}}
+              }
+
+              set own6 {
+                type ipv6_addr . inet_proto . inet_service{{Elements(inputs.Ipv6?.OwnAddresses.Select(Element))}}
               }
 
               chain steer {
-                {{ipv6}}ct state new fib daddr type local ip6 daddr != ::1 meta l4proto . th dport @nodeports ct mark set ct mark | {{original}}
-                ct state new ip version 4 fib daddr type local meta l4proto . th dport @nodeports ct mark set ct mark | {{original}}
+                {{ipv6}}ct state new ip6 daddr != ::1 {{NodeAddress("ip6", inputs.Ipv6)}} meta l4proto . th dport @nodeports6 ct mark set ct mark | {{original}}
+                ct state new ip daddr != 127.0.0.0/8 {{NodeAddress("ip", inputs.Ipv4)}} meta l4proto . th dport @nodeports4 ct mark set ct mark | {{original}}
+                {{loopback}}ct state new ip daddr 127.0.0.0/8 fib daddr type local meta l4proto . th dport @nodeports4 ct mark set ct mark | {{original}}
+                {{ipv6}}ct state new ip6 daddr . meta l4proto . th dport @own6 ct mark set ct mark | {{original}}
+                ct state new ip daddr . meta l4proto . th dport @own4 ct mark set ct mark | {{original}}
                 ct direction original ct mark & {{original}} == {{original}} meta mark set meta mark | {{reply}}
                 ct direction reply ct mark & {{reply}} == {{reply}} meta mark set meta mark | {{reply}}
               }
@@ -64,6 +87,18 @@ internal static class NftRuleset
 
             """;
     }
+
+    /// <summary>The node's own addresses, or those that were chosen. 127.0.0.0/8 is not among the latter: it has a setting of its own.</summary>
+    private static string NodeAddress(string protocol, SteeringFamily? family) => family?.NodePortAddresses is null
+        ? "fib daddr type local"
+        : $"{protocol} daddr @nodeaddresses{(protocol == "ip6" ? "6" : "4")}";
+
+    /// <summary>Sorted: the same set is the same text.</summary>
+    private static string Elements(IEnumerable<string>? elements) => elements?.ToArray() is { Length: > 0 } some
+        ? $"\n    elements = {{ {string.Join(", ", some.Order(StringComparer.Ordinal))} }}"
+        : "";
+
+    private static string Element(FrontendKey frontend) => $"{frontend.Address} . {Element((frontend.Protocol, frontend.Port))}";
 
     private static string Element((IpProtocol Protocol, ushort Port) nodePort)
     {

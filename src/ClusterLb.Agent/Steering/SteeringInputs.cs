@@ -1,5 +1,3 @@
-using ClusterLb.Dataplane;
-
 namespace ClusterLb.Agent.Steering;
 
 /// <summary>Everything that <see cref="SteeringPlan"/> depends on.</summary>
@@ -26,8 +24,8 @@ public sealed record SteeringInputs
     /// <summary>IPv6, or null if this node has none.</summary>
     public SteeringFamily? Ipv6 { get; init; }
 
-    /// <summary>Node ports in use: the only element per service besides the routes of load balancer addresses.</summary>
-    public IReadOnlyList<(IpProtocol Protocol, ushort Port)> NodePorts { get; init; } = [];
+    /// <summary>127.0.0.0/8 answers on node ports too.</summary>
+    public bool LoopbackNodePorts { get; init; } = true;
 
     /// <summary>The families that there are.</summary>
     public IEnumerable<SteeringFamily> Families => new[] { Ipv4, Ipv6 }.OfType<SteeringFamily>();

@@ -2,9 +2,11 @@ using System.Collections.Immutable;
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.Agent.Network;
+using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Steering;
@@ -12,7 +14,8 @@ namespace ClusterLb.Agent.Steering;
 /// <summary>Follows the node's network: tells the control plane, and keeps the kernel steering. When, and what if it fails.</summary>
 /// <remarks>
 /// Maps before steering: a range is routed to the device only after a sync that wrote it into the maps, so nothing is steered
-/// that the dataplane does not know. Services that come and go wake nobody here; no backend change runs a process.
+/// that the dataplane does not know. Services that come and go wake nobody here unless they have node ports,
+/// load balancer or external addresses; no backend change runs a process.
 /// </remarks>
 internal sealed class SteeringLoop : IDisposable
 {
@@ -39,6 +42,7 @@ internal sealed class SteeringLoop : IDisposable
     private bool _awaitsMaps; // a step found that the maps lag behind
     private volatile bool _verify = true;
     private volatile bool _readNetwork;
+    private volatile ImmutableHashSet<FrontendKey> _external = []; // those of the maps
     private volatile SteeringStatus _status;
 
     /// <summary>A loop that has done nothing yet; the device is claimed already.</summary>
@@ -102,6 +106,12 @@ internal sealed class SteeringLoop : IDisposable
             }
 
             awaited = _awaitsMaps && _versionInMaps == _version;
+        }
+
+        if (status.IsSynced && _external != status.ExternalFrontends)
+        {
+            _external = status.ExternalFrontends;
+            awaited = true;
         }
 
         if (awaited || _applied is null || _clusterNetwork.RangeOrigin == ServiceRangeOrigin.Guessed)
@@ -190,14 +200,7 @@ internal sealed class SteeringLoop : IDisposable
         if (changes > 0)
         {
             _metrics.CountSteeringChanges(changes);
-            if (_applied is null)
-            {
-                _log.LogInformation("Steering installed {Changes} {Destinations}", changes, Destinations(inputs));
-            }
-            else
-            {
-                _log.LogInformation("Steering repaired {Changes} {Destinations}", changes, Destinations(inputs));
-            }
+            LogChanges(changes, inputs);
         }
 
         _applied = inputs;
@@ -208,7 +211,10 @@ internal sealed class SteeringLoop : IDisposable
             Mtu = inputs.Mtu,
             Ipv4Address = inputs.Ipv4?.Source?.ToString() ?? "",
             Ipv6Address = inputs.Ipv6?.Source?.ToString() ?? "",
-            Destinations = Destinations(inputs),
+            Destinations = ServiceRanges(inputs),
+            NodePorts = inputs.Families.SelectMany(family => family.NodePorts).Distinct().Count(),
+            RoutedAddresses = inputs.Families.Sum(family => family.Destinations.Count) - ServiceRanges(inputs).Length,
+            OwnAddresses = inputs.Families.SelectMany(family => family.OwnAddresses).Select(f => f.Address).Distinct().Count(),
             DestinationsOrigin = _clusterNetwork.RangeOrigin switch
             {
                 ServiceRangeOrigin.Cluster => "ServiceCIDR objects",
@@ -218,6 +224,22 @@ internal sealed class SteeringLoop : IDisposable
             DestinationsGuessed = _clusterNetwork.RangeOrigin == ServiceRangeOrigin.Guessed,
             LastChange = changes > 0 ? DateTimeOffset.UtcNow : _status.LastChange,
         };
+    }
+
+    private void LogChanges(int changes, SteeringInputs inputs)
+    {
+        if (_applied is null)
+        {
+            _log.LogInformation("Steering installed {Changes} {ServiceRanges}", changes, ServiceRanges(inputs));
+        }
+        else if (inputs.Equals(_applied))
+        {
+            _log.LogInformation("Steering repaired {Changes}", changes);
+        }
+        else
+        {
+            _log.LogInformation("Steering changed {Changes} {ServiceRanges}", changes, ServiceRanges(inputs));
+        }
     }
 
     private bool IsInMaps()
@@ -252,6 +274,7 @@ internal sealed class SteeringLoop : IDisposable
     private SteeringInputs Inputs()
     {
         NetworkInputs inputs = _inputs!;
+        NodeImage image = NodeImage.Compile(inputs, _node);
         IpAddr? ipv4 = Source(ipv4: true);
         IpAddr? ipv6 = Source(ipv4: false);
         int uplink = new[] { ipv4, ipv6 }.OfType<IpAddr>().Select(Network.MtuOf).Where(mtu => mtu > 0).DefaultIfEmpty(DefaultMtu).Min();
@@ -262,18 +285,21 @@ internal sealed class SteeringLoop : IDisposable
             Mtu = _options.Steering.Mtu > 0 ? _options.Steering.Mtu : uplink,
             KernelHasIpv6 = _kernelHasIpv6,
             Conntrack = _options.KernelConntrack,
+            LoopbackNodePorts = image.Node.Flags.HasFlag(NodeFlags.LocalhostNodePorts),
             Ipv4 = Family(isIpv6: false, ipv4, _applied?.Ipv4),
             Ipv6 = _kernelHasIpv6 ? Family(isIpv6: true, ipv6, _applied?.Ipv6) : null,
         };
 
         // A family whose last address went is kept, without a source: what is forwarded goes on.
         SteeringFamily? Family(bool isIpv6, IpAddr? source, SteeringFamily? before) => source is null && before is null ? null :
-            new SteeringFamily
-            {
-                IsIpv6 = isIpv6,
-                Source = source,
-                Destinations = [.. inputs.ServiceRanges.Where(range => range.Address.IsIpv4 != isIpv6)],
-            };
+            ExternalAddresses.AddTo(
+                new SteeringFamily
+                {
+                    IsIpv6 = isIpv6,
+                    Source = source,
+                    Destinations = [.. inputs.ServiceRanges.Where(range => range.Address.IsIpv4 != isIpv6)],
+                },
+                _external, Network, image, ExternalAddresses.IsRestricted(inputs, !isIpv6));
 
         // The same choice as the control plane's masquerade address: the Node object's if the node has it, else the first.
         IpAddr? Source(bool ipv4)
@@ -286,8 +312,8 @@ internal sealed class SteeringLoop : IDisposable
 
     private NodeNetwork Network => _network ?? throw new InvalidOperationException("ReadNetwork comes first.");
 
-    private static string[] Destinations(SteeringInputs inputs) =>
-        [.. inputs.Families.SelectMany(family => family.Destinations).Select(prefix => prefix.ToString())];
+    private string[] ServiceRanges(SteeringInputs inputs) =>
+        [.. inputs.Families.SelectMany(family => family.Destinations).Where(_inputs!.ServiceRanges.Contains).Select(prefix => prefix.ToString())];
 
     // All else comes from the configuration, which does not change.
     private static bool Same(NetworkInputs a, NetworkInputs b) =>

@@ -29,7 +29,7 @@ public static class ServiceCompiler
             }
         }
 
-        return new ServiceImage(service.Name, ports, [.. Notices(service), .. SplitCompiler.Notices(state)])
+        return new ServiceImage(service.Name, ports, [.. SplitCompiler.Notices(state)])
         {
             CreatedAt = service.CreatedAt,
             AddressMarks = [.. service.ClusterIps.Select(ip => new FrontendKey(ip, 0, IpProtocol.Any))],
@@ -121,26 +121,5 @@ public static class ServiceCompiler
         return isNodeAllowed
             ? [.. ranges.Concat(service.LoadBalancerIps.Where(ip => ip.IsIpv4 == isIpv4).Select(IpPrefix.Host)).Distinct()]
             : [.. ranges];
-    }
-
-    private static List<string> Notices(Service service)
-    {
-        var notices = new List<string>();
-        if (service.Ports.Any(p => p.NodePort != 0))
-        {
-            notices.Add("node ports are not served yet: they are in the maps, but packets to them are not steered here");
-        }
-
-        if (!service.LoadBalancerIps.IsEmpty)
-        {
-            notices.Add("addresses of status.loadBalancer are not served yet: they are in the maps, but packets to them are not steered here");
-        }
-
-        if (!service.ExternalIps.IsEmpty)
-        {
-            notices.Add("externalIPs are not served yet: they are in the maps, but packets to them are not steered here");
-        }
-
-        return notices;
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane.Maps;
@@ -70,6 +71,7 @@ public sealed partial class MapReconciler
     private Dictionary<uint, List<FrontendKey>> AdoptHeads()
     {
         var frontends = new Dictionary<uint, List<FrontendKey>>();
+        ImmutableHashSet<FrontendKey>.Builder external = ExternalFrontends.ToBuilder();
         foreach ((ServiceKey key, ServiceEntry entry) in _maps.Services.Entries())
         {
             _frontendIds.Reserve(entry.RevNatId);
@@ -85,10 +87,13 @@ public sealed partial class MapReconciler
                     frontends.Add(entry.ServicePortId, heads = []);
                 }
 
-                heads.Add(new FrontendKey(key.Address, key.Port, key.Protocol));
+                var frontend = new FrontendKey(key.Address, key.Port, key.Protocol);
+                heads.Add(frontend);
+                _ = IsExternal(entry) && external.Add(frontend);
             }
         }
 
+        ExternalFrontends = external.ToImmutable();
         return frontends;
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.Dataplane.Maps;
 
@@ -9,6 +10,10 @@ public sealed partial class MapReconciler
     // The external one, which leads to the others, first.
     private static readonly LookupScope[] AllScopes =
         [LookupScope.External, LookupScope.Internal, LookupScope.ExternalCanary, LookupScope.InternalCanary];
+
+    /// <summary>Node ports, and frontends of load balancer and external addresses that are in the map: what has to be brought to the
+    /// dataplane one by one. Another object whenever it changes.</summary>
+    public ImmutableHashSet<FrontendKey> ExternalFrontends { get; private set; } = [];
 
     private void SyncFrontends(
         ServicePortImage port, ServicePortLedger ledger, HashSet<FrontendKey> owned, HashSet<FrontendKey> written)
@@ -74,8 +79,12 @@ public sealed partial class MapReconciler
             }
         }
 
+        ExternalFrontends = IsExternal(head) ? ExternalFrontends.Add(key) : ExternalFrontends.Remove(key);
         return true;
     }
+
+    private static bool IsExternal(in ServiceEntry head) =>
+        (head.Flags & (ServiceFlags.NodePort | ServiceFlags.LoadBalancer | ServiceFlags.ExternalIp)) != ServiceFlags.None;
 
     private SelectionAlgorithm AlgorithmOf(FrontendImage frontend) =>
         frontend.Algorithm == SelectionAlgorithm.Default ? _selection.Algorithm : frontend.Algorithm;
@@ -253,6 +262,7 @@ public sealed partial class MapReconciler
 
     private void RemoveFrontend(FrontendKey key)
     {
+        ExternalFrontends = ExternalFrontends.Remove(key);
         foreach (LookupScope scope in AllScopes)
         {
             RemoveScope(key, scope);

@@ -228,6 +228,7 @@ public sealed class ReconcileLoop : IDisposable
             ResyncWrites = _resyncWrites,
             FullMaps = _reconciler.IncompleteCount > 0 ? [.. _reconciler.FullMaps.Order(StringComparer.Ordinal)] : [],
             IncompleteServices = _reconciler.IncompleteCount,
+            ExternalFrontends = _reconciler.ExternalFrontends,
             HealthChecks = _tally.HealthChecks,
             NoLocalBackends = _tally.NoLocal,
         };

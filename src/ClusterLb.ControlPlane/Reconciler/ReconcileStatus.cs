@@ -46,6 +46,9 @@ public sealed record ReconcileStatus
     /// <summary>Services that are not in the maps completely, for lack of room.</summary>
     public int IncompleteServices { get; init; }
 
+    /// <inheritdoc cref="MapReconciler.ExternalFrontends"/>
+    public ImmutableHashSet<FrontendKey> ExternalFrontends { get; init; } = [];
+
     /// <summary>What the health check node ports must answer, by service; a new dictionary whenever one of them changes.</summary>
     public ImmutableDictionary<ObjectName, ServiceHealth> HealthChecks { get; init; } = ImmutableDictionary<ObjectName, ServiceHealth>.Empty;
 

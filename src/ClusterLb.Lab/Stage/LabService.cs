@@ -2,7 +2,7 @@ using ClusterLb.Dataplane;
 
 namespace ClusterLb.Lab.Stage;
 
-/// <summary>A ClusterIP service of the lab, dual stack, in Kubernetes' namespace "default".</summary>
+/// <summary>A service of the lab, dual stack, in Kubernetes' namespace "default".</summary>
 /// <param name="Name">Name of the Service object.</param>
 /// <param name="Index">From 1; the last part of its addresses.</param>
 /// <param name="Ports">At least one.</param>
@@ -21,6 +21,9 @@ public sealed record LabService(
 
     /// <summary>Of the Service object, by name.</summary>
     public IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>How it is reached from outside; null: by its ClusterIP only.</summary>
+    public LabExposure? Exposure { get; init; }
 
     /// <summary>The ClusterIP of a family.</summary>
     public IpAddr ClusterIp(bool ipv6) => ipv6 ? Ipv6 : Ipv4;

@@ -56,11 +56,14 @@ public static class ManifestWriter
               uid: uid-service-{service.Name}
               annotations: {Annotations(service)}
             spec:
-              type: ClusterIP
+              type: {TypeOf(service)}
               clusterIP: {service.Ipv4}
               clusterIPs: ["{service.Ipv4}", "{service.Ipv6}"]
               ipFamilies: [IPv4, IPv6]
               ipFamilyPolicy: RequireDualStack
+              externalTrafficPolicy: {(service.Exposure is null ? "null" : service.Exposure.IsLocal ? "Local" : "Cluster")}
+              externalIPs: {List(service.Exposure?.ExternalIps)}
+              loadBalancerSourceRanges: {List(service.Exposure?.SourceRanges)}
               selector:
                 app: {service.Name}
               ports:
@@ -74,9 +77,12 @@ public static class ManifestWriter
                       port: {port.Port}
                       protocol: {port.Protocol}
                       targetPort: {port.TargetPort}
+                      nodePort: {(service.Exposure is { } exposure ? exposure.FirstNodePort + port.Port : 0)}
 
                 """);
         }
+
+        yaml.Append($"status: {{loadBalancer: {{ingress: [{string.Join(", ", (service.Exposure?.LoadBalancerIps ?? []).Select(ip => $"{{ip: \"{ip}\", ipMode: VIP}}"))}]}}}}\n");
 
         foreach (bool ipv6 in (bool[])[false, true])
         {
@@ -92,6 +98,15 @@ public static class ManifestWriter
 
     private static string Annotations(LabService service) =>
         "{" + string.Join(", ", service.Annotations.Select(pair => $"\"{pair.Key}\": \"{pair.Value}\"")) + "}";
+
+    private static string TypeOf(LabService service) => service.Exposure switch
+    {
+        null => "ClusterIP",
+        { LoadBalancerIps.Count: > 0 } => "LoadBalancer",
+        _ => "NodePort",
+    };
+
+    private static string List<T>(IEnumerable<T>? items) => $"[{string.Join(", ", (items ?? []).Select(item => $"\"{item}\""))}]";
 
     private static void AppendSlice(StringBuilder yaml, LabService service, LabPod[] pods, bool ipv6, int number)
     {

@@ -21,6 +21,20 @@ public sealed class ChangingLabCollection : ICollectionFixture<ChangingLabFixtur
     public const string Name = "lab that changes";
 }
 
+/// <summary>A lab whose services are reached from outside.</summary>
+[CollectionDefinition(Name)]
+public sealed class ExposedLabCollection : ICollectionFixture<ExposedLabFixture>
+{
+    public const string Name = "lab with exposed services";
+}
+
+/// <summary>The same lab, without offloads on the nodes' side of every link.</summary>
+[CollectionDefinition(Name)]
+public sealed class PlainExposedLabCollection : ICollectionFixture<PlainExposedLabFixture>
+{
+    public const string Name = "lab with exposed services, without offloads";
+}
+
 /// <summary>A lab without ClusterLb.</summary>
 [CollectionDefinition(Name)]
 public sealed class BareLabCollection : ICollectionFixture<BareLabFixture>
@@ -51,17 +65,6 @@ public sealed class PlainLabFixture : LabFixture
     public override async Task InitializeAsync()
     {
         await base.InitializeAsync();
-        if (LabNeeds.Reason is not null)
-        {
-            return;
-        }
-
-        foreach (string node in Topology.Nodes.Select(n => n.Name))
-        {
-            foreach (string device in (IEnumerable<string>)["eth0", .. Topology.Pods.Where(p => p.Node.Name == node && !p.HostNetwork).Select(p => p.NodeInterface)])
-            {
-                Exec(node, "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off");
-            }
-        }
+        SwitchOffloadsOff();
     }
 }

@@ -16,6 +16,9 @@ public class LabFixture : IAsyncLifetime
 
     public LabTopology Topology => Lab.Topology;
 
+    /// <summary>What the lab is set up with.</summary>
+    protected virtual LabTopology Initial => LabTopology.Default;
+
     protected virtual bool WithAgents => true;
 
     /// <summary>A letter or two, different for each fixture: labs of one run have different names.</summary>
@@ -32,6 +35,7 @@ public class LabFixture : IAsyncLifetime
         {
             Name = $"e2e{Tag}{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}",
             Program = LabProgram.Find(AppContext.BaseDirectory),
+            Topology = Initial,
             WithAgents = WithAgents,
             EndsWithThisProcess = true,
         }, _ => { });
@@ -61,6 +65,18 @@ public class LabFixture : IAsyncLifetime
     /// <summary>Runs any program in the network of a member and returns what it said.</summary>
     public string Exec(string member, params IReadOnlyList<string> command) =>
         Tool.Run("nsenter", [$"--net={Lab.Namespace(member).Path}", .. command]);
+
+    /// <summary>On the nodes' side of every link.</summary>
+    protected void SwitchOffloadsOff()
+    {
+        foreach (string node in LabNeeds.Reason is null ? Topology.Nodes.Select(n => n.Name) : [])
+        {
+            foreach (string device in (IEnumerable<string>)["eth0", .. Topology.Pods.Where(p => p.Node.Name == node && !p.HostNetwork).Select(p => p.NodeInterface)])
+            {
+                Exec(node, "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off");
+            }
+        }
+    }
 
     /// <summary>What must hold after every test: no bad checksum was seen, and no packet to a service address left the nodes.</summary>
     public void AssertNoDamage()

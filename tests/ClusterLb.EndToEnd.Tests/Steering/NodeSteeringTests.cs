@@ -170,11 +170,11 @@ public sealed class NodeSteeringTests
     }
 
     [NamespaceFact]
-    public void Node_ports_are_elements_of_one_set()
+    public void Node_ports_are_elements_of_one_set_per_family()
     {
         using var node = new SteeredNode();
-        node.Install(node.Inputs with { NodePorts = [(IpProtocol.Tcp, 30080), (IpProtocol.Udp, 30053)] });
-        string set = node.Nft("list set inet clb nodeports");
+        node.Install(node.Inputs with { Ipv4 = node.Inputs.Ipv4! with { NodePorts = [(IpProtocol.Tcp, 30080), (IpProtocol.Udp, 30053)] } });
+        string set = node.Nft("list set inet clb nodeports4");
         Assert.Contains("tcp . 30080", set);
         Assert.Contains("udp . 30053", set);
     }

@@ -1,5 +1,10 @@
+using System.Collections.Immutable;
+using ClusterLb.Agent.Network;
 using ClusterLb.Agent.Steering;
+using ClusterLb.ControlPlane.Compiler;
+using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Tests.Agent;
 
@@ -55,7 +60,7 @@ public sealed class SteeringPlanTests
     [Fact]
     public void Nft_is_one_transaction_that_replaces_the_table()
     {
-        string nft = NftRuleset.Render(Node with { NodePorts = [(IpProtocol.Udp, 30053), (IpProtocol.Tcp, 30080)] });
+        string nft = NftRuleset.Render(Node with { Ipv4 = Node.Ipv4! with { NodePorts = [(IpProtocol.Udp, 30053), (IpProtocol.Tcp, 30080)] } });
         Assert.StartsWith("table inet clb\ndelete table inet clb\ntable inet clb {\n", nft);
         Assert.Contains("elements = { tcp . 30080, udp . 30053 }", nft);
         Assert.Contains("ct direction reply ct mark & 0x10000 == 0x10000 meta mark set meta mark | 0x10000", nft);
@@ -67,6 +72,51 @@ public sealed class SteeringPlanTests
         Assert.DoesNotContain(
             NftRuleset.Render(Node with { KernelHasIpv6 = false }).Split('\n'),
             line => line.Contains("ip6", StringComparison.Ordinal) && !line.TrimStart().StartsWith('#'));
+
+    [Fact]
+    public void Addresses_of_others_are_routed_and_own_ones_are_set_elements()
+    {
+        ImmutableHashSet<FrontendKey> frontends =
+        [
+            new(IpAddr.Parse("192.0.2.10"), 80, IpProtocol.Tcp), new(IpAddr.Parse("10.96.7.7"), 80, IpProtocol.Tcp),
+            new(IpAddr.Parse("10.0.0.1"), 443, IpProtocol.Tcp), new(IpAddr.Parse("10.0.0.1"), 53, IpProtocol.Udp),
+            new(IpAddr.Parse("2001:db8::1"), 80, IpProtocol.Tcp), new(IpAddr.Parse("169.254.1.1"), 80, IpProtocol.Tcp),
+            FrontendKey.OfNodePort(30080, IpProtocol.Tcp, isIpv4: true), FrontendKey.OfNodePort(30081, IpProtocol.Tcp, isIpv4: false),
+        ];
+        var network = new NodeNetwork([], [new InterfaceAddress(2, IpAddr.Parse("10.0.0.1"), IsUsable: true, IsLinkLocal: false)], [], []);
+        var node = new NodeImage(
+            new Dictionary<IpPrefix, NetworkFlags>
+            {
+                [IpPrefix.Parse("10.0.0.1/32")] = NetworkFlags.NodeAddress | NetworkFlags.NodePortAddress,
+                [IpPrefix.Parse("10.0.0.2/32")] = NetworkFlags.NodeAddress,
+            },
+            NodeEntry.Default);
+
+        SteeringFamily ipv4 = ExternalAddresses.AddTo(Node.Ipv4!, frontends, network, node, isRestricted: true);
+
+        Assert.Equal(["10.96.0.0/12", "192.0.2.10/32"], ipv4.Destinations.Select(d => d.ToString()));
+        Assert.Equal([(IpProtocol.Tcp, (ushort)30080)], ipv4.NodePorts);
+        Assert.Equal(["10.0.0.1"], ipv4.NodePortAddresses!.Select(a => a.ToString()));
+        string nft = NftRuleset.Render(Node with { Ipv4 = ipv4, LoopbackNodePorts = false });
+        Assert.Contains("elements = { 10.0.0.1 . tcp . 443, 10.0.0.1 . udp . 53 }", nft);
+        Assert.Contains("ip daddr @nodeaddresses4 meta l4proto . th dport @nodeports4", nft);
+        Assert.Contains("# ct state new ip daddr 127.0.0.0/8", nft);
+        Assert.Null(ExternalAddresses.AddTo(Node.Ipv6!, frontends, network, node, isRestricted: false).NodePortAddresses);
+    }
+
+    [Theory]
+    [InlineData("", "", false, false)]
+    [InlineData("10.0.0.0/8", "", true, false)]
+    [InlineData("10.0.0.0/8,0.0.0.0/0", "fd00::/8", false, true)]
+    public void Node_ports_are_restricted_family_by_family(string ipv4, string ipv6, bool isIpv4Restricted, bool isIpv6Restricted)
+    {
+        var inputs = new NetworkInputs
+        {
+            NodePortRanges = [.. $"{ipv4},{ipv6}".Split(',', StringSplitOptions.RemoveEmptyEntries).Select(IpPrefix.Parse)],
+        };
+        Assert.Equal((isIpv4Restricted, isIpv6Restricted), (ExternalAddresses.IsRestricted(inputs, isIpv4: true), ExternalAddresses.IsRestricted(inputs, isIpv4: false)));
+        Assert.True(ExternalAddresses.IsRestricted(inputs with { NodePortsOnPrimaryOnly = true }, isIpv4: true));
+    }
 
     [Theory]
     [InlineData("", "100-200", "100-200")]

@@ -1,0 +1,76 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Lab.Stage;
+
+namespace ClusterLb.EndToEnd.Tests.Stage;
+
+/// <summary>Services with node ports, load balancer and external addresses; the router sends those addresses to node-a.</summary>
+public class ExposedLabFixture : LabFixture
+{
+    private const string Router4 = "198.51.100.0/24";
+    private const string Router6 = "2001:db8:51::/64";
+
+    protected override string Tag => "x";
+
+    protected override LabTopology Initial
+    {
+        get
+        {
+            LabTopology lab = LabTopology.Default;
+            IReadOnlyList<LabServicePort> ports = lab.Service("web").Ports;
+            LabPod web1 = lab.Pod("web-1");
+            LabPod web3 = lab.Pod("web-3");
+            LabPod hostA = lab.Pod("host-a");
+            return lab with
+            {
+                Services =
+                [
+                    .. lab.Services,
+                    Exposed("cluster-a", 31, [web1]),
+                    Exposed("cluster-b", 32, [web3]),
+                    Exposed("local-a", 33, [web1], isLocal: true),
+                    Exposed("local-b", 34, [web3], isLocal: true),
+                    Exposed("local-host-a", 35, [hostA], isLocal: true),
+                    Exposed("cluster-host-a", 36, [hostA]),
+                    Exposed("nobody", 37, []),
+                    Exposed("own-a", 38, [web3]), // its load balancer addresses are assigned to node-a
+                    Exposed("filtered", 39, [web1], sources: [IpPrefix.Parse("10.0.0.0/8"), IpPrefix.Parse("fd00::/8")]),
+                ],
+            };
+
+            LabService Exposed(string name, int index, LabPod[] backends, bool isLocal = false, IpPrefix[]? sources = null) => new(name, index, ports, backends)
+            {
+                Exposure = new LabExposure(30_000 + (100 * index))
+                {
+                    IsLocal = isLocal,
+                    LoadBalancerIps = [LoadBalancerIp(index, ipv6: false), LoadBalancerIp(index, ipv6: true)],
+                    ExternalIps = [ExternalIp(index, ipv6: false), ExternalIp(index, ipv6: true)],
+                    SourceRanges = sources ?? [],
+                },
+            };
+        }
+    }
+
+    /// <summary>Of a service.</summary>
+    public static IpAddr LoadBalancerIp(int index, bool ipv6) => IpAddr.Parse(ipv6 ? $"2001:db8:51::{index:x}" : $"198.51.100.{index}");
+
+    /// <summary>Of a service.</summary>
+    public static IpAddr ExternalIp(int index, bool ipv6) => IpAddr.Parse(ipv6 ? $"2001:db8:51::1{index:x}" : $"198.51.100.1{index}");
+
+    public override async Task InitializeAsync()
+    {
+        await base.InitializeAsync();
+        if (LabNeeds.Reason is not null)
+        {
+            return;
+        }
+
+        LabNode a = Topology.Node("node-a");
+        Exec(LabTopology.SwitchName, "ip", "route", "add", Router4, "via", $"{a.Ipv4}");
+        Exec(LabTopology.SwitchName, "ip", "-6", "route", "add", Router6, "via", $"{a.Ipv6}");
+        int own = Topology.Service("own-a").Index;
+        Exec(a.Name, "ip", "addr", "add", $"{LoadBalancerIp(own, ipv6: false)}/32", "dev", "lo");
+        Exec(a.Name, "ip", "-6", "addr", "add", $"{LoadBalancerIp(own, ipv6: true)}/128", "dev", "lo");
+        await Eventually.IsAsync("the agent steers what is exposed", () => Task.FromResult(
+            Clusterlb(a.Name, "status").Output.Contains(", 2 on this node", StringComparison.Ordinal)));
+    }
+}
