@@ -21,7 +21,7 @@ internal static class StatusText
         }
 
         Line(writer, "Dataplane", Dataplane(status));
-        Line(writer, "Maps", status.Synced ? "complete" : "before the first complete sync");
+        Line(writer, "Maps", !status.Synced ? "before the first complete sync" : status.IsWhole ? "complete" : "NOT complete");
         Line(writer, "Flows", status.Flows?.ToString() ?? "only root may look");
         if (status.Packets is { } packets)
         {
@@ -88,6 +88,7 @@ internal static class StatusText
     {
         { IsHealthy: true } => "Ok",
         { IsServing: true, Agent: null } => "DEGRADED: traffic is served, but no agent follows changes",
+        { IsServing: true, Agent.Healthy: true } => "DEGRADED: traffic is served, but not of all services as it should be",
         { IsServing: true } => "DEGRADED: traffic is served, but the agent is not healthy",
         _ => "DOWN: traffic is not served",
     };

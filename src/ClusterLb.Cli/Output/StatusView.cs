@@ -25,8 +25,11 @@ internal sealed record StatusView(
     IReadOnlyDictionary<string, ulong>? Packets,
     IReadOnlyDictionary<string, ulong>? Drops)
 {
-    /// <summary>An agent answers and says that all is well.</summary>
-    public bool IsHealthy => Agent is { Healthy: true };
+    /// <summary>An agent answers and says that all is well, and every service is served completely.</summary>
+    public bool IsHealthy => Agent is { Healthy: true } && IsWhole;
+
+    /// <summary>As far as an agent tells: no map was full, and the last sync did not fail.</summary>
+    public bool IsWhole => Agent is not { Sync.LastError.Length: > 0 };
 
     /// <summary>Packets are balanced, whoever follows changes: workers live and the maps are complete.</summary>
     public bool IsServing => Synced && Workers > 0;
