@@ -1,0 +1,71 @@
+using ClusterLb.Dataplane;
+using ClusterLb.EndToEnd.Tests.Stage;
+using ClusterLb.Lab.Client;
+using ClusterLb.Testing.Kubernetes;
+
+namespace ClusterLb.EndToEnd.Tests.Kubernetes;
+
+/// <summary>From an object at the API server to a packet: agents with the rights of their account, real sockets.</summary>
+[Collection(ApiLabCollection.Name)]
+public sealed class ApiTrafficTests(ApiLabFixture fixture) : IDisposable
+{
+    private static readonly string[] Origins = ["client-a", "client-b", "node-a", "node-b", "client"];
+
+    public void Dispose() => fixture.AssertNoDamage();
+
+    [LabFact]
+    public async Task Traffic_follows_the_pods_of_a_service()
+    {
+        await fixture.CreateServiceAsync("web", 1);
+        await fixture.RunAsync("web", "web-1");
+        await EveryoneReachesAsync(1, "web-1");
+
+        await fixture.RunAsync("web", "web-2", "web-3", "web-4");
+        await EveryoneReachesAsync(1, "web-2", "web-3", "web-4");
+
+        await fixture.RunAsync("web");
+        await Eventually.IsAsync("it is refused", async () => (await ConnectAsync("client-a", 1)).Failure == "refused");
+        Assert.Equal("refused", (await ConnectAsync("client-a", 1)).Failure);
+
+        await fixture.RunAsync("web", "web-4");
+        await EveryoneReachesAsync(1, "web-4");
+    }
+
+    [LabFact]
+    public async Task Traffic_goes_on_while_the_server_is_away_and_what_changed_arrives_afterwards()
+    {
+        await fixture.CreateServiceAsync("stays", 2);
+        await fixture.RunAsync("stays", "web-1");
+        await EveryoneReachesAsync(2, "web-1");
+
+        await fixture.Server.KillAsync();
+        foreach (string origin in Origins)
+        {
+            Assert.Equal("web-1", (await ConnectAsync(origin, 2)).Answer?.Pod);
+        }
+
+        await fixture.Server.StartAsync();
+        await fixture.RunAsync("stays", "web-3");
+        await EveryoneReachesAsync(2, "web-3");
+    }
+
+    // Which of the pods answers is left to chance; that no other does, and none fails, is not.
+    private async Task EveryoneReachesAsync(byte number, params string[] pods)
+    {
+        foreach (string origin in Origins)
+        {
+            await Eventually.IsAsync(
+                $"{origin} reaches {string.Join(" or ", pods)}",
+                async () => (await ConnectAsync(origin, number)).Answer is { } answer && pods.Contains(answer.Pod));
+            for (int i = 0; i < 10; i++)
+            {
+                Attempt attempt = await ConnectAsync(origin, number);
+                Assert.Equal("", attempt.Failure);
+                Assert.Contains(attempt.Answer!.Pod, pods);
+            }
+        }
+    }
+
+    private Task<Attempt> ConnectAsync(string from, byte number) => Connector.OnceAsync(
+        TrafficTarget.Of(fixture.Lab, from, IpAddr.Parse(ApiLabFixture.AddressOf(number)), 80), ConnectProtocol.Http, LabFixture.Timeout);
+}
