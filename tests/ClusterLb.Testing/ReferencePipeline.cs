@@ -264,6 +264,14 @@ public sealed class ReferencePipeline(LbMaps maps, RandomSource random)
             quoted.AsSpan(checksum, 4).CopyTo(restored.AsSpan(checksum));
         }
 
+        bool isPortUnreachable = outer.IsIpv4
+            ? packet[transport] == 3 && packet[transport + 1] == 3
+            : packet[transport] == 1 && packet[transport + 1] == 4;
+        if (isPortUnreachable && sent == flow.Original && sent.Protocol == IpProtocol.Udp && outer.Source == embedded.Destination)
+        {
+            Forget(flow);
+        }
+
         byte[] translated = [.. packet[..(transport + 8)], .. restored];
         IpAddr complainer = outer.Source == embedded.Destination ? sent.Destination : outer.Source;
         return new Result(

@@ -50,6 +50,11 @@ public readonly ref struct IcmpHeader
     /// <summary>Bytes 4 to 7: for "too big" errors the MTU. Host order.</summary>
     public uint Rest => BinaryPrimitives.ReadUInt32BigEndian(_message[IdentifierOffset..]);
 
+    /// <summary>Nobody listens on the port that the quoted packet was for.</summary>
+    public bool IsPortUnreachable => _isIpv4
+        ? Type == DestinationUnreachableV4 && Code == PortUnreachableCodeV4
+        : Type == DestinationUnreachableV6 && Code == PortUnreachableCodeV6;
+
     /// <summary>What it is to us.</summary>
     public IcmpKind Kind => _isIpv4
         ? Type switch

@@ -178,10 +178,24 @@ public sealed partial class PacketPipeline
         }
 
         FlowTuple original = flow.Translated.Reverse;
+        if (flow.IsReply && embedded.Protocol == IpProtocol.Udp && IsFromClosedPort(packet, at, meta.Tuple, embedded))
+        {
+            _flows.Remove(flow); // the client is told, and its next datagram finds a backend anew
+        }
+
         meta.Translated = IcmpErrorNat.Rewrite(packet, at, meta.Tuple, embeddedAt, embedded, original, meta.PartialChecksum);
         Tell(flow, ref meta);
         return Verdict.Forward;
     }
+
+    /// <summary>
+    /// The backend itself says that nobody listens there: its program has ended, and the API server does not know yet. What
+    /// routers say is no reason to leave a backend: it may be forged from afar, and passes.
+    /// </summary>
+    private static bool IsFromClosedPort(ReadOnlySpan<byte> packet, in HeaderOffsets at, in FlowTuple outer, in FlowTuple embedded) =>
+        outer.Source == embedded.Destination
+        && IcmpHeader.Parse(packet[at.TransportOffset..], at.IsIpv4, out IcmpHeader icmp) == DropReason.None
+        && icmp.IsPortUnreachable;
 
     /// <summary>Later fragments have no ports, and first ones are not remembered: no part of a datagram is translated, since a
     /// receiver would hold the first one and wait for the rest. What concerns no service goes on.</summary>

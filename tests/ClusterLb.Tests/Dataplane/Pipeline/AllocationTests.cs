@@ -49,7 +49,7 @@ public sealed class AllocationTests
         ["drop malformed"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, Frontend).ToBytes()[..25]),
         ["pass"] = (Verdict.Pass, false, _ => Packet.Udp(Client, "203.0.113.1:53")),
         ["ICMP error"] = (Verdict.Forward, false, lb => After(
-            lb, Packet.Udp(Client, Frontend), Packet.PortUnreachable("10.244.1.5", "10.244.0.9", Packet.Udp(Client, Backend)))),
+            lb, Packet.Udp(Client, Frontend), Packet.TimeExceeded("10.244.1.5", "10.244.0.9", Packet.Udp(Client, Backend)))),
         ["TCP without a flow"] = (Verdict.Reject, false, _ => Packet.Tcp(Client, Frontend).Ack()),
         ["untranslatable reply"] = (Verdict.Drop, false, lb => After(
             lb, Packet.Udp(Client, Frontend), Packet.Udp(Backend, "203.0.113.1:53"))),

@@ -151,6 +151,39 @@ public sealed class FlowLifeTests
         Assert.Equal(0UL, lb.Counters.RepickedFlows);
     }
 
+    [Theory]
+    [InlineData(Client, Frontend, Backend, Other)]
+    [InlineData("[fd00:10:244::9]:41000", "[fd00:10:96::a]:53", "[fd00:10:244:1::5]:5353", "[fd00:10:244:1::6]:5353")]
+    public void A_datagram_after_port_unreachable_finds_a_backend_anew(string client, string frontend, string backend, string other)
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService($"{frontend}/UDP", backend);
+        lb.Send(Packet.Udp(client, frontend));
+        byte[] emitted = lb.Written;
+        lb.WithService($"{frontend}/UDP", other); // the old one serves on, as far as the slices know
+
+        Assert.Contains($"> {backend}", lb.Send(Packet.Udp(client, frontend)));
+        Assert.Contains("port unreachable", lb.Send(Packet.PortUnreachable(AddressOf(backend), AddressOf(client), emitted)));
+        Assert.Contains($"> {other}", lb.Send(Packet.Udp(client, frontend)));
+        Assert.Equal(1, lb.Flows.Count);
+    }
+
+    [Fact]
+    public void A_flow_does_not_leave_its_backend_for_what_a_router_or_the_client_says()
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService($"{Frontend}/UDP", Backend);
+        lb.Send(Packet.Udp(Client, Frontend));
+        byte[] request = lb.Written;
+        lb.Send(Packet.Udp(Backend, Client));
+        byte[] answer = lb.Written;
+        lb.WithService($"{Frontend}/UDP", Other);
+
+        lb.Send(Packet.PortUnreachable("203.0.113.1", AddressOf(Client), request));
+        lb.Send(Packet.TimeExceeded(AddressOf(Backend), AddressOf(Client), request));
+        lb.Send(Packet.PortUnreachable(AddressOf(Client), AddressOf(Frontend), answer));
+
+        Assert.Contains($"> {Backend}", lb.Send(Packet.Udp(Client, Frontend)));
+    }
+
     [Fact]
     public void TCP_stays_with_a_backend_that_stopped_serving()
     {
@@ -236,6 +269,8 @@ public sealed class FlowLifeTests
         Assert.Equal("drop: ConntrackFull", lb.Send(Packet.Tcp("10.244.0.9:65", Frontend).Syn()));
         Assert.Equal(64, lb.Flows.Count);
     }
+
+    private static string AddressOf(string endpoint) => System.Net.IPEndPoint.Parse(endpoint).Address.ToString();
 
     private static void Establish(PipelineFixture lb)
     {
