@@ -100,10 +100,10 @@ public sealed class ReferencePipeline(LbMaps maps, RandomSource random)
         IpAddr source = masquerade ? tuple.IsIpv4 ? node.PrimaryIpv4 : node.PrimaryIpv6 : tuple.Source;
 
         bool keepsPort = source == tuple.Source || tuple.SourcePort >= 61_000 || tuple.SourcePort is >= 1_024 and < 30_000;
-        for (int attempt = keepsPort ? -1 : 0; attempt < 64; attempt++)
+        for (int attempt = keepsPort ? -1 : 0; attempt < 16; attempt++)
         {
             ushort sourcePort = attempt < 0 ? tuple.SourcePort
-                : attempt < 24 ? (ushort)(61_000 + random.Next(4_536)) : (ushort)(1_024 + random.Next(28_976));
+                : (ushort)(61_000 + random.Next(4_536));
             var reply = new FlowTuple(backend.Address, source, backend.Port, sourcePort, tuple.Protocol);
             Flow? holder = Find(reply, nowMs);
             if (holder is { IsClosing: true })

@@ -1,4 +1,4 @@
-using ClusterLb.Dataplane.Pipeline;
+using ClusterLb.Dataplane.Conntrack;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Steering;

@@ -1,6 +1,6 @@
 using System.Globalization;
+using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
-using ClusterLb.Dataplane.Pipeline;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Steering;

@@ -177,6 +177,8 @@ internal sealed partial class ConntrackTable<TKey>
             {
                 _active.Remove(backendId);
             }
+
+            _snatPorts.Return(reply.ToTuple(protocol)); // after the tuple has become free
         }
 
         return ours;

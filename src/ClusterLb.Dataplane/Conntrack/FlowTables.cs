@@ -29,14 +29,15 @@ public sealed partial class FlowTables : IDisposable
     private readonly BackendFilter _backends = new();
     private readonly ActiveFlowCounts _active = new();
     private readonly RoundRobinTurns _turns = new();
+    private readonly SnatPortPools _snatPorts = new();
     private long _sweptAtMs = long.MinValue;
 
     private FlowTables(MapFile ipv4, MapFile ipv6, MapFile counters, MapFile affinity4, MapFile affinity6)
     {
         _affinity4 = new AffinityTable<AffinityKey4>(affinity4);
         _affinity6 = new AffinityTable<AffinityKey6>(affinity6);
-        _ipv4 = new ConntrackTable<FlowKey4>(ipv4, _active);
-        _ipv6 = new ConntrackTable<FlowKey6>(ipv6, _active);
+        _ipv4 = new ConntrackTable<FlowKey4>(ipv4, _active, _snatPorts);
+        _ipv6 = new ConntrackTable<FlowKey6>(ipv6, _active, _snatPorts);
         _counters = counters;
     }
 
@@ -49,6 +50,9 @@ public sealed partial class FlowTables : IDisposable
     /// <summary><see cref="Capacity"/> of tables with these capacities: each is rounded up to a power of two.</summary>
     public static int CapacityOf(FlowCapacities capacities) => (int)(
         ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, capacities.Ipv4).Capacity + ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, capacities.Ipv6).Capacity);
+
+    /// <summary>Which source ports are taken, where free ones are rare.</summary>
+    internal SnatPortPools SnatPorts => _snatPorts;
 
     /// <summary>Flows that were never established and had to go early, because a table was full.</summary>
     public long Evicted => _ipv4.Evicted + _ipv6.Evicted;

@@ -7,6 +7,9 @@ namespace ClusterLb.Dataplane.Pipeline;
 /// <content>A packet that no flow knows: find its frontend, choose a backend, remember the flow.</content>
 public sealed partial class PacketPipeline
 {
+    // A flow that another worker has created, and that is gone when we look, twice in one packet's time: it does not happen by chance.
+    private const int MostCreations = 3;
+
     private Verdict BeginFlow(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
         if (!Frontend.TryFind(_maps, meta.Tuple, _node.Flags, out Frontend frontend, out NetworkFlags destination))
@@ -86,7 +89,7 @@ public sealed partial class PacketPipeline
     /// <summary>Remembers the flow under a source address and port by which the backend's answers can be told apart.</summary>
     private DropReason Create(NewFlow flow, long nowMs, out FlowHit created)
     {
-        bool keepPort = true;
+        bool isSafe = true;
         if ((flow.Flags & FlowFlags.Masqueraded) != FlowFlags.None)
         {
             IpAddr address = flow.Original.IsIpv4 ? _node.PrimaryIpv4 : _node.PrimaryIpv6;
@@ -96,21 +99,16 @@ public sealed partial class PacketPipeline
                 return DropReason.NoMasqueradeAddress;
             }
 
-            // From this very address the port is the client's own: nobody else on this node can be using it.
-            keepPort = address == flow.Original.Source || SnatPortAllocator.IsSafe(flow.Original.SourcePort);
+            // From this very address the port is its socket's own: nobody else on this node can be using it.
+            isSafe = address == flow.Original.Source || SnatPorts.TryIndexOf(flow.Original.SourcePort, out _);
             flow = flow with { Reply = flow.Reply with { Destination = address } };
         }
 
-        // Attempt -1 keeps the port. The others change it, of a flow that is not masqueraded too: two frontends with one
-        // backend, dialled from one port, would else have the same answers (steering, section 6, clash 1).
-        for (int attempt = keepPort ? -1 : 0; attempt < SnatPortAllocator.MostTries; attempt++)
+        // Not only of a masqueraded flow the port may change: two frontends with one backend, dialled from one port, would else have
+        // the same answers (steering, section 6, clash 1).
+        for (int again = 0; again < MostCreations; again++)
         {
-            NewFlow candidate = attempt < 0 ? flow : flow with
-            {
-                Reply = flow.Reply with { DestinationPort = _ports.Candidate(attempt) },
-                Flags = flow.Flags | FlowFlags.PortChanged,
-            };
-            switch (_flows.TryCreate(candidate, nowMs, out created))
+            switch (_ports.TryCreate(flow, isSafe, nowMs, out created))
             {
                 case CreateResult.Created:
                     return DropReason.None;
@@ -120,11 +118,14 @@ public sealed partial class PacketPipeline
 
                 case CreateResult.Full:
                     return DropReason.ConntrackFull;
+
+                case CreateResult.ReplyTaken:
+                    return DropReason.SnatPortsExhausted;
             }
         }
 
         created = default;
-        return DropReason.SnatPortsExhausted;
+        return DropReason.MapsInMotion;
     }
 
     /// <summary>Not for a service that we know. What becomes of it depends on where it wants to go.</summary>

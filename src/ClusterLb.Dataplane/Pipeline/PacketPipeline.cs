@@ -35,7 +35,7 @@ public sealed partial class PacketPipeline
         _flows = flows;
         _counters = counters;
         _selector = new BackendSelector(maps, flows, random);
-        _ports = new SnatPortAllocator(random);
+        _ports = new SnatPortAllocator(flows, random);
     }
 
     /// <summary>Decides what becomes of a packet, changes it accordingly, and counts it. Never throws, allocates nothing.</summary>

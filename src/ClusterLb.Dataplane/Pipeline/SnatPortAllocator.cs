@@ -1,28 +1,87 @@
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Packets;
+
 namespace ClusterLb.Dataplane.Pipeline;
 
-/// <summary>Candidates for the source port of a flow whose own port cannot be kept.</summary>
+/// <summary>Remembers a flow under a source port by which its answers can be told from those of others.</summary>
 /// <remarks>
-/// Outside of node ports (30000-32767) and of the kernel's usual ephemeral range (32768-60999), so that they meet neither
-/// what the node listens on for services nor what it connects from. Random and bounded: which ports are taken is known only
-/// per backend, by the flow table itself. A port is free again when its flow is forgotten.
+/// In this order, the first that is free towards the backend: the client's own port, if it is one of <see cref="SnatPorts"/>; a few
+/// random ones of the upper range, which is ours; the client's own port, whatever it is; any of both ranges. So the ports that this
+/// node's own connections have, to a backend too (probes), are used only for backends with thousands of masqueraded flows.
+/// Which ports are free is asked of the flow table itself: the reply tuple must not exist. Only for the last step it needs a pool,
+/// a bit per port, where the search is one for a zero bit: it costs the same however few are left, and that there is none is known
+/// without a try.
 /// </remarks>
-internal sealed class SnatPortAllocator(RandomSource random)
+internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
 {
-    /// <summary>Candidates that are tried before <see cref="DropReason.SnatPortsExhausted"/>.</summary>
-    public const int MostTries = 64;
+    private const int TriesInUpperRange = 16; // with half of the range taken, all of them are one in 65,536 times
 
-    private const ushort LowFirst = 1_024;
-    private const ushort LowLast = 29_999;
+    // A pool does not know ports that were taken before it was opened. Each of these is found taken once, and then known. More than
+    // these in one packet's time are there only after a restart with nearly all ports in use; the next packets go on here.
+    private const int PoolTries = 64;
 
-    // The high range is reserved for us; the low one is larger, but servers live there.
-    private const int TriesInHighRange = 24;
+    /// <summary>Creates the flow.</summary>
+    /// <param name="flow">Its reply goes to the client's port.</param>
+    /// <param name="isSafe">That port is one of the client's own, or of <see cref="SnatPorts"/>.</param>
+    /// <param name="nowMs">CLOCK_MONOTONIC milliseconds.</param>
+    /// <param name="created">The new flow.</param>
+    /// <returns><see cref="CreateResult.ReplyTaken"/>: no port is free.</returns>
+    public CreateResult TryCreate(in NewFlow flow, bool isSafe, long nowMs, out FlowHit created)
+    {
+        CreateResult result;
+        if (isSafe)
+        {
+            result = flows.TryCreate(flow, nowMs, out created);
+            if (result != CreateResult.ReplyTaken)
+            {
+                return result;
+            }
+        }
 
-    /// <summary>True if a port of the client's may stand next to this node's address.</summary>
-    public static bool IsSafe(ushort port) => port is (>= SnatPorts.First and <= SnatPorts.Last) or (>= LowFirst and <= LowLast);
+        for (int attempt = 0; attempt < TriesInUpperRange; attempt++)
+        {
+            result = TryCreate(flow, (ushort)(SnatPorts.First + random.Next(SnatPorts.UpperCount)), nowMs, out created);
+            if (result != CreateResult.ReplyTaken)
+            {
+                return result;
+            }
+        }
 
-    /// <summary>The next candidate.</summary>
-    /// <param name="attempt">From 0 to <see cref="MostTries"/> - 1.</param>
-    public ushort Candidate(int attempt) => attempt < TriesInHighRange
-        ? (ushort)(SnatPorts.First + random.Next(SnatPorts.Last - SnatPorts.First + 1))
-        : (ushort)(LowFirst + random.Next(LowLast - LowFirst + 1));
+        if (!isSafe)
+        {
+            result = flows.TryCreate(flow, nowMs, out created);
+            if (result != CreateResult.ReplyTaken)
+            {
+                return result;
+            }
+        }
+
+        return TryCreateFromPool(flow, nowMs, out created);
+    }
+
+    private CreateResult TryCreateFromPool(in NewFlow flow, long nowMs, out FlowHit created)
+    {
+        SnatPortPools pools = flows.SnatPorts;
+        FlowTuple remote = flow.Reply with { DestinationPort = 0 };
+        for (int attempt = 0; attempt < PoolTries && pools.TryTake(remote, random.Next(SnatPorts.Count), out ushort port); attempt++)
+        {
+            CreateResult result = TryCreate(flow, port, nowMs, out created);
+            if (result == CreateResult.Created)
+            {
+                return result;
+            }
+
+            if (result != CreateResult.ReplyTaken)
+            {
+                pools.Return(remote with { DestinationPort = port });
+                return result;
+            }
+        }
+
+        created = default;
+        return CreateResult.ReplyTaken;
+    }
+
+    private CreateResult TryCreate(in NewFlow flow, ushort port, long nowMs, out FlowHit created) => flows.TryCreate(
+        flow with { Reply = flow.Reply with { DestinationPort = port }, Flags = flow.Flags | FlowFlags.PortChanged }, nowMs, out created);
 }

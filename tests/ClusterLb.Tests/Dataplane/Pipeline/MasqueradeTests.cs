@@ -135,19 +135,6 @@ public sealed class MasqueradeTests
     }
 
     [Fact]
-    public void When_every_candidate_is_taken_the_flow_is_refused_and_no_live_tuple_is_reused()
-    {
-        // 0 as every random number: one candidate per range.
-        var random = new ZeroRandomSource();
-        using PipelineFixture lb = new PipelineFixture(random: random).WithService($"{ClusterIp}/TCP", Backend);
-        Assert.StartsWith("192.168.0.2:61000 >", lb.Send(Packet.Tcp("203.0.113.7:41000", ClusterIp).Syn()));
-        Assert.StartsWith("192.168.0.2:1024 >", lb.Send(Packet.Tcp("203.0.113.8:41000", ClusterIp).Syn()));
-
-        Assert.Equal("drop: SnatPortsExhausted", lb.Send(Packet.Tcp("203.0.113.9:41000", ClusterIp).Syn()));
-        Assert.Equal(2, lb.Flows.Count);
-    }
-
-    [Fact]
     public void Sources_inside_of_the_cluster_use_the_internal_scope()
     {
         using var lb = new PipelineFixture();
@@ -159,10 +146,5 @@ public sealed class MasqueradeTests
         Assert.Equal($"{Pod} > {Backend} tcp [S] checksums ok", lb.Send(Packet.Tcp(Pod, NodePort).Syn()));
         Assert.Equal($"{Node} > {Backend} tcp [S] checksums ok", lb.Send(Packet.Tcp(Node, NodePort).Syn()));
         Assert.True(lb.Meta.Masqueraded);
-    }
-
-    private sealed class ZeroRandomSource : ClusterLb.Dataplane.Pipeline.RandomSource
-    {
-        public override uint Next() => 0;
     }
 }

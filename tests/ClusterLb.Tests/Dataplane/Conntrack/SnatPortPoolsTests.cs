@@ -1,0 +1,117 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Packets;
+using ClusterLb.Dataplane.Pipeline;
+
+namespace ClusterLb.Tests.Dataplane.Conntrack;
+
+/// <summary>Bits of ports, taken and returned by many.</summary>
+public sealed class SnatPortPoolsTests
+{
+    [Theory]
+    [InlineData(0)]
+    [InlineData(63)]
+    [InlineData(64)]
+    [InlineData(20_000)]
+    [InlineData(SnatPorts.Count - 1)]
+    public void Every_port_is_handed_out_once_wherever_the_search_begins(int start)
+    {
+        var pools = new SnatPortPools();
+        var ports = new HashSet<ushort>();
+        for (int i = 0; i < SnatPorts.Count; i++)
+        {
+            Assert.True(pools.TryTake(Remote(5), (uint)start, out ushort port) && ports.Add(port), $"port {i}");
+        }
+
+        Assert.False(pools.TryTake(Remote(5), (uint)start, out _));
+        Assert.True(pools.TryTake(Remote(6), (uint)start, out _));
+        pools.Return(Remote(5) with { DestinationPort = 1_024 });
+        Assert.True(pools.TryTake(Remote(5), (uint)start, out ushort again));
+        Assert.Equal(1_024, again);
+    }
+
+    [Fact]
+    public void A_pool_that_nobody_uses_serves_another_remote_and_others_are_left_alone()
+    {
+        var pools = new SnatPortPools();
+        int open = 0;
+        for (int i = 0; i < 2_000; i++)
+        {
+            open += pools.TryTake(Remote(i), 0, out _) ? 1 : 0;
+        }
+
+        Assert.InRange(open, 128, 256); // each set of eight is full, if enough remotes fell on it
+
+        for (int i = 0; i < 2_000; i++)
+        {
+            pools.Return(Remote(i) with { DestinationPort = SnatPorts.PortAt(0) });
+        }
+
+        for (int i = 10_000; i < 20_000; i++)
+        {
+            Assert.True(pools.TryTake(Remote(i), 0, out ushort port));
+            pools.Return(Remote(i) with { DestinationPort = port });
+        }
+    }
+
+    [Fact]
+    public void Workers_that_take_and_return_at_once_lose_no_port_and_share_none()
+    {
+        const int Workers = 4;
+        var pools = new SnatPortPools();
+        var owners = new int[65_536];
+        int shared = 0;
+        Thread[] workers = [.. Enumerable.Range(0, Workers).Select(worker => new Thread(() => TakeAndReturn(worker)))];
+        foreach (Thread worker in workers)
+        {
+            worker.Start();
+        }
+
+        foreach (Thread worker in workers)
+        {
+            worker.Join();
+        }
+
+        Assert.Equal(0, shared);
+        int free = 0;
+        while (pools.TryTake(Remote(5), 0, out _))
+        {
+            free++;
+        }
+
+        Assert.Equal(SnatPorts.Count, free);
+
+        void TakeAndReturn(int seed)
+        {
+            var random = new FastRandomSource((ulong)seed + 1);
+            var held = new Queue<ushort>();
+            for (int i = 0; i < 200_000; i++)
+            {
+                // Together they want more than there are: words become full and empty all the time.
+                if (held.Count < 8_500 && pools.TryTake(Remote(5), random.Next(SnatPorts.Count), out ushort port))
+                {
+                    shared += Interlocked.Increment(ref owners[port]) == 1 ? 0 : 1;
+                    held.Enqueue(port);
+                }
+                else if (held.TryDequeue(out port))
+                {
+                    Give(port);
+                }
+            }
+
+            while (held.TryDequeue(out ushort port))
+            {
+                Give(port);
+            }
+        }
+
+        void Give(ushort port)
+        {
+            Interlocked.Decrement(ref owners[port]);
+            pools.Return(Remote(5) with { DestinationPort = port });
+        }
+    }
+
+    private static FlowTuple Remote(int backend) =>
+        new(IpAddr.FromIpv4(0x0AF4_0000 + (uint)backend), IpAddr.Parse("192.168.0.2"), 8080, 0, IpProtocol.Tcp);
+}
