@@ -30,9 +30,10 @@ public sealed record NodeNetwork(
     public ImmutableArray<IpAddr> NodeAddresses(string device) =>
     [
         .. Addresses
-            .Where(a => a.IsUsable && !a.IsLinkLocal && Interface(a) is { IsLoopback: false } link && link.Name != device)
+            .Where(a => a.IsUsable && !a.IsLinkLocal && !a.Address.IsLoopback && Interface(a) is { } link && link.Name != device)
+            .OrderByDescending(a => DefaultSources.Contains(a.Address)) // stable: the rest stays in the kernel's order
+            .ThenBy(a => Interface(a)!.Value.IsLoopback) // an address announced by routing is often on lo; it is not what the node is known by
             .Select(a => a.Address)
-            .OrderByDescending(DefaultSources.Contains) // stable: the rest stays in the kernel's order
             .Distinct(),
     ];
 

@@ -114,7 +114,9 @@ public sealed class AgentProcess
         File.Exists(LogFile) ? string.Join('\n', File.ReadAllLines(LogFile).TakeLast(lines)) : "(no log)";
 
     /// <summary>Writes the configuration file of this agent.</summary>
-    internal void WriteConfig(int mtu)
+    /// <param name="mtu">Of the TUN device.</param>
+    /// <param name="fields">Further lines of the KubeProxyConfiguration. Default: detectLocalMode ClusterCIDR.</param>
+    internal void WriteConfig(int mtu, string fields = "")
     {
         Directory.CreateDirectory(Folder);
         File.WriteAllText(ConfigFile,
@@ -123,7 +125,7 @@ public sealed class AgentProcess
             kind: KubeProxyConfiguration
             hostnameOverride: {{Node.Name}}
             clusterCIDR: "{{LabTopology.PodCidr4}},{{LabTopology.PodCidr6}}"
-            detectLocalMode: ClusterCIDR
+            {{(fields.Length > 0 ? fields : "detectLocalMode: ClusterCIDR")}}
             ---
             apiVersion: clusterlb.io/v1alpha1
             kind: ClusterLbConfiguration

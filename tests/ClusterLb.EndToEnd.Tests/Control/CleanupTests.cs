@@ -108,9 +108,9 @@ public sealed class CleanupTests(BareLabFixture fixture)
     private static List<string> WithoutSettings(IEnumerable<string> snapshot) =>
         [.. snapshot.Where(line => !line.StartsWith("/proc/sys/", StringComparison.Ordinal))];
 
-    internal static async Task StartAsync(AgentProcess agent)
+    internal static async Task StartAsync(AgentProcess agent, string fields = "")
     {
-        agent.WriteConfig(mtu: 1500);
+        agent.WriteConfig(mtu: 1500, fields);
         agent.Start();
         await agent.WaitUntilHealthyAsync(Patience);
     }

@@ -18,7 +18,7 @@ public sealed class NodeNetworkTests
 
         NodeNetwork network = node.Inside(() => NodeNetwork.Read());
 
-        Assert.Equal(["10.9.9.9", "10.0.0.1", "fd00::1"], network.NodeAddresses("clb0").Select(a => a.ToString()));
+        Assert.Equal(["10.9.9.9", "10.0.0.1", "fd00::1", "192.0.2.77"], network.NodeAddresses("clb0").Select(a => a.ToString()));
         Assert.Equal(1400, network.MtuOf(IpAddr.Parse("10.0.0.1")));
         Assert.Equal(0, network.MtuOf(IpAddr.Parse("10.1.1.1")));
     }
