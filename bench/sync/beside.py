@@ -18,6 +18,7 @@ Every proxy gets a fresh node in network namespaces of its own; the API server a
 Needs root, openssl, iproute2; for kube-proxy iptables and nft. Removes what it made.
 """
 import argparse
+import http.client
 import itertools
 import json
 import os
@@ -30,10 +31,11 @@ import time
 
 from control_plane import ADDRESS, SERVICES, SLICES, ControlPlane, cluster_ip, endpoint, service, slice_of
 from network import NODE_ADDRESS, ControlPlaneNamespace, NodeNamespaces
-from proxy import NAMES, NODE, Proxy
+from proxy import NAMES, NODE, Proxy, ProxyError
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ECHO_PORT = 9000
+UNWATCHED = 200
 CHANGED = itertools.count(int(time.time()))  # every change is another one, those of earlier runs included
 
 
@@ -100,8 +102,8 @@ def answers(client):
 def churn(args, api, nodes, proxy, target):
     """Changes at a fixed rate, beside round trips of packets. `target` says where the requests go: the slices, or an object nobody watches."""
     client = ask(nodes, args.churn, args)
-    cpu, begun, late = proxy.cpu(), time.time(), [0.0]
-    workers = 8
+    cpu, begun, late, failed = proxy.cpu(), time.time(), [0.0], [0]
+    workers = 24
     total = args.churn * args.rate
 
     def send(worker):
@@ -111,16 +113,20 @@ def churn(args, api, nodes, proxy, target):
                 time.sleep(wait)
             else:
                 late[0] = max(late[0], -wait)
-            target(i)
+            try:
+                target(i)
+            except (OSError, http.client.HTTPException):
+                failed[0] += 1
+                api.local.connection = None
 
-    threads = [threading.Thread(target=send, args=(w,)) for w in range(workers)]
+    threads = [threading.Thread(target=send, args=(w,), daemon=True) for w in range(workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     ended = time.time()
     spent = proxy.cpu() - cpu
-    result = {"rate": total / (ended - begun), "late_s": late[0], "millicores": spent / (ended - begun) * 1000, "round_trips": answers(client)}
+    result = {"rate": total / (ended - begun), "late_s": late[0], "failed": failed[0], "millicores": spent / (ended - begun) * 1000, "round_trips": answers(client)}
     return result, ended
 
 
@@ -150,11 +156,11 @@ def measure(args, api, kind):
             result["inside_ms"] = fast_changes(args, api, proxy)
         if args.churn:
             result["quiet"] = answers(ask(nodes, args.churn / 2, args))
+            result["beside"], _ = churn(args, api, nodes, proxy, lambda i: api.must("PUT", f"{SLICES}/unwatched-{i % UNWATCHED}", unwatched(i % UNWATCHED, next(CHANGED))))
             result["churn"], ended = churn(args, api, nodes, proxy, lambda i: api.change((i * 7919) % args.services, args.endpoints, next(CHANGED)))
             result["drained_s"] = proxy.wait_written(ended, args.patience) - ended
-            result["beside"], _ = churn(args, api, nodes, proxy, lambda i: api.must("PUT", SLICES + "/unwatched", unwatched(next(CHANGED))))
         result["memory_end"] = proxy.memory()
-    except SystemExit as e:
+    except ProxyError as e:
         result["error"] = str(e)
     finally:
         if proxy:
@@ -174,10 +180,10 @@ def walk(folder):
             yield entry
 
 
-def unwatched(number):
+def unwatched(number, changed):
     """A slice that no proxy asks for: it is another proxy's. As much work for the API server, none for ours."""
-    item = slice_of(0, 5, number)
-    item["metadata"]["name"] = "unwatched"
+    item = slice_of(number, 5, changed)
+    item["metadata"]["name"] = f"unwatched-{number}"
     item["metadata"]["labels"]["service.kubernetes.io/service-proxy-name"] = "another"
     return item
 
@@ -195,7 +201,7 @@ def show(r):
         if r.get(name):
             v = r[name]
             text += f", {name} p50 {statistics.median(v):.3f} p99 {quantile(v, 0.99):.3f} ({min(v):.3f} to {max(v):.3f}, n={len(v)})"
-    for name in ("idle_millicores", "quiet", "churn", "drained_s", "beside"):
+    for name in ("idle_millicores", "quiet", "beside", "churn", "drained_s"):
         if name in r:
             text += f", {name} {json.dumps(r[name])}"
     print(f"{text}, load {r['load'][0]:.1f} to {r['load'][1]:.1f}", flush=True)
@@ -236,7 +242,8 @@ def main():
             item["ports"][0].update(port=ECHO_PORT, protocol="UDP")
             item["endpoints"] = [endpoint(ADDRESS, 1)]
             api.must("POST", SLICES, item)
-            api.must("POST", SLICES, unwatched(next(CHANGED)))
+            for number in range(UNWATCHED):
+                api.must("POST", SLICES, unwatched(number, next(CHANGED)))
         server = subprocess.Popen([sys.executable, f"{HERE}/echo.py", "serve", ADDRESS, str(ECHO_PORT)])
         print(f"kube-apiserver {api.server_version}: {args.services} services × {args.endpoints} endpoints, written in {time.time() - begun:.0f} s", flush=True)
         for kind in args.proxies.split(","):

@@ -14,6 +14,10 @@ LAST = "kubeproxy_sync_proxy_rules_last_timestamp_seconds"
 NAMES = {"clusterlb": "ClusterLb", "iptables": "kube-proxy, iptables", "nftables": "kube-proxy, nftables"}
 
 
+class ProxyError(Exception):
+    """A proxy did not do what it was waited for."""
+
+
 class Proxy:
     """Started at once; `stop` ends it. What it left in its namespace goes with the namespace."""
 
@@ -81,7 +85,7 @@ class Proxy:
             if (stamp := self.metric(LAST)) > 0 and (self.kind != "clusterlb" or self.verb("status")["agent"]["sync"]["complete"]):
                 return stamp
             time.sleep(0.1)
-        raise SystemExit(f"{self.kind} did not come up: {self.tail()}")
+        raise ProxyError(f"{self.kind} did not come up: \n{self.tail()}")
 
     def wait_written(self, after, patience):
         """Until a sync that ended after this time; returns when that was."""
@@ -90,7 +94,7 @@ class Proxy:
             if (stamp := self.metric(LAST)) > after:
                 return stamp
             time.sleep(0.02)
-        raise SystemExit(f"{self.kind} wrote nothing for {patience} s: {self.tail()}")
+        raise ProxyError(f"{self.kind} wrote nothing for {patience} s: \n{self.tail()}")
 
     def tail(self):
         with open(self.log_name) as file:
