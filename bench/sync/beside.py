@@ -207,6 +207,12 @@ def show(r):
     print(f"{text}, load {r['load'][0]:.1f} to {r['load'][1]:.1f}", flush=True)
 
 
+def end(*_):
+    """SIGTERM: what was made is removed. `timeout` sends it twice; once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit("ended")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clusterlb", required=True)
@@ -228,7 +234,7 @@ def main():
     if not args.binaries:
         parser.error("KUBEBUILDER_ASSETS is not set")
     args.clusterlb = os.path.abspath(args.clusterlb)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
+    signal.signal(signal.SIGTERM, end)
     namespace, api, server, results = ControlPlaneNamespace(), None, None, []
     try:
         api = ControlPlane(args.binaries, args.data and f"{args.data}/{args.services}x{args.endpoints}")
