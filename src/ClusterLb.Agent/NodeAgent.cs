@@ -11,6 +11,7 @@ using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
 using ClusterLb.Dataplane.Host;
 using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Dataplane.Tun;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -42,6 +43,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private Exception? _failure;
     private long _resyncsSeen; // of the reconcile loop's thread
     private bool _isStuck; // a loop did not end: nothing that it may use is taken away, the process ends with it
+    private RefusedFlowWatch? _refused; // of the reconcile loop's thread
     private string _fullMaps = ""; // as last told; of the reconcile loop's thread
 
     // Outlives all other parts: what they leave behind is removed under it.
@@ -319,6 +321,8 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         {
             _resyncsSeen = status.Resyncs;
             Trim(isFirst: status.Resyncs == 1);
+            _refused ??= new RefusedFlowWatch(_source.Events, _options.NodeName, _log);
+            _refused.Look(PipelineCounters.Read(_options.StateDirectory).Drops);
         }
 
         _healthPorts.SetServices(status.HealthChecks);

@@ -119,6 +119,37 @@ public sealed class AllocationTests
     }
 
     [Fact]
+    public void A_source_port_of_a_pool_and_the_lack_of_one_allocate_nothing()
+    {
+        using PipelineFixture lb = new PipelineFixture(
+            SharedLbMaps.CreateInMemory(LbMapCapacities.Small),
+            FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 65_536, Ipv6 = 64, Workers = 1 }),
+            new FastRandomSource(1)).WithService($"{Frontend}/TCP", "10.244.1.5:8080");
+        var pipeline = new PacketPipeline(lb.Maps, lb.Flows, lb.Counters, lb.Random);
+        var buffer = new byte[2048];
+        long fromPool = 0;
+        long refused = 0;
+        for (int client = 0; client < SnatPorts.Count + 5_000; client++) // all of one port, which one of them keeps
+        {
+            byte[] packet = Packet.Tcp($"203.{client >> 16}.{(client >> 8) & 0xFF}.{client & 0xFF}:41000", Frontend).Syn();
+            packet.CopyTo(buffer, 0);
+            var meta = new PacketMeta { Length = packet.Length };
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            Verdict verdict = pipeline.Process(buffer, ref meta, lb.NowMs);
+            long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.Equal(client <= SnatPorts.Count ? Verdict.Forward : Verdict.Drop, verdict);
+            (fromPool, refused) = client switch
+            {
+                > 20_000 and <= SnatPorts.Count => (fromPool + allocated, refused), // after all has been compiled
+                > SnatPorts.Count + 1_000 => (fromPool, refused + allocated),
+                _ => (fromPool, refused),
+            };
+        }
+
+        Assert.Equal((0, 0), (fromPool, refused));
+    }
+
+    [Fact]
     public void A_rejection_that_the_rate_limit_holds_back_allocates_nothing()
     {
         using PipelineFixture lb = Fixture();
