@@ -18,7 +18,7 @@ internal static class BpfLbCommand
         var list = new Command("list", "List the load-balancing maps") { frontends, backends, revnat, sourceRanges };
         list.Validators.Add(result =>
         {
-            if (choices.Count(option => result.GetValue(option)) > 1)
+            if (choices.Count(result.IsTyped) > 1)
             {
                 result.AddError("--frontends, --backends, --revnat and --source-ranges exclude each other");
             }

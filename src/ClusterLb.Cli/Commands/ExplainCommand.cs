@@ -31,8 +31,8 @@ internal static class ExplainCommand
         manifests.AddTo(command);
         command.Validators.Add(result =>
         {
-            bool isVectors = result.GetValue(vectors) is { Length: > 0 };
-            if (isVectors == result.GetValue(protocol) is not null || (!isVectors && result.GetValue(destination) is null))
+            bool isVectors = result.IsTyped(vectors);
+            if (isVectors == result.IsTyped(protocol) || (!isVectors && !result.IsTyped(destination)))
             {
                 result.AddError("say either protocol, source and destination (tcp 10.244.1.2:40000 10.96.0.10:80), or --vectors FILE");
             }

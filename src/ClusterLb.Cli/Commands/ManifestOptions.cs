@@ -32,7 +32,7 @@ internal sealed class ManifestOptions
         command.Add(_node);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(_manifests) is null && (result.GetValue(_config) ?? result.GetValue(_node)) is not null)
+            if (!result.IsTyped(_manifests) && (result.IsTyped(_config) || result.IsTyped(_node)))
             {
                 result.AddError("--config and --node say something only together with --manifests");
             }
