@@ -18,6 +18,7 @@ public sealed partial class NodeAgent : IAdminTarget
     async Task<AgentStatus> IAdminTarget.StatusAsync(CancellationToken cancellation)
     {
         ReconcileStatus sync = _reconciling.Status;
+        AgentHealth health = Health();
         return new AgentStatus
         {
             Version = AgentRecord.ProgramVersion,
@@ -25,7 +26,8 @@ public sealed partial class NodeAgent : IAdminTarget
             StartedAt = _startedAt,
             NodeName = _options.NodeName,
             StateDirectory = _options.StateDirectory,
-            Healthy = Health().Healthy,
+            Healthy = health.Healthy,
+            NodeEligible = health.NodeEligible,
             Sync = new SyncStatus
             {
                 Source = _source.Name,
@@ -104,8 +106,22 @@ public sealed partial class NodeAgent : IAdminTarget
             Families = [.. _steeringLoop.Families.Select(name => FamilyHealth.Of(name, _store.Pending.Of(name == "IPv4"), now, _options.SyncPeriod))],
             NodeEligible = _store.Node is not { IsDraining: true },
             Reasons = reasons.ToImmutable(),
-            Warnings = sync.FullMaps.IsEmpty ? [] : [SyncError(sync)],
+            Warnings = [.. Warnings(sync)],
         };
+    }
+
+    /// <summary>Traffic is served all the same; a server that is away takes no node out of the balancers, it would be all at once.</summary>
+    private IEnumerable<string> Warnings(ReconcileStatus sync)
+    {
+        if (!sync.FullMaps.IsEmpty)
+        {
+            yield return SyncError(sync);
+        }
+
+        if (_source.Status() is { Connected: false } server)
+        {
+            yield return $"changes in the API server are not followed, what is known is served{(server.LastError.Length > 0 ? $": {server.LastError}" : "")}";
+        }
     }
 
     private IEnumerable<MapFill> Fill() => _maps.Fill.Concat(FlowTables.ReadFill(_options.StateDirectory));

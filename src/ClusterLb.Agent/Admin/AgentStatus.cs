@@ -20,8 +20,11 @@ public sealed record AgentStatus
     /// <summary>DIR.</summary>
     public required string StateDirectory { get; init; }
 
-    /// <summary>All is well: what /healthz says.</summary>
+    /// <summary>Traffic can be trusted to this node: what /livez says.</summary>
     public required bool Healthy { get; init; }
+
+    /// <summary>False while the node is being drained: /healthz says 503 then, though all may be well.</summary>
+    public bool NodeEligible { get; init; } = true;
 
     /// <summary>Where services come from, and how far they are applied.</summary>
     public required SyncStatus Sync { get; init; }

@@ -195,7 +195,7 @@ internal sealed class HealthCheckNodePorts : IAsyncDisposable
         foreach (HealthCheckPort port in ports.ToArray())
         {
             if (health is not null && health.Port == port.Port && HasFamily(health, port.IsIpv4)
-                && (port.Open.Count == 0 || port.Open.Select(a => a.Address).SequenceEqual(Of(addresses, port.IsIpv4))))
+                && (port.Open is not { } open || open.Select(a => a.Address).SequenceEqual(Of(addresses, port.IsIpv4))))
             {
                 continue;
             }
@@ -226,7 +226,7 @@ internal sealed class HealthCheckNodePorts : IAsyncDisposable
                 HealthCheckPort port = PortOf(name, isIpv4, health.Port);
                 port.LocalReady = isIpv4 ? health.LocalReadyIpv4 : health.LocalReadyIpv6;
                 _log.LogDebug("Reporting endpoints for healthcheck {EndpointCount} {Service}", port.LocalReady, name.ToString());
-                if (port.Open.Count == 0)
+                if (port.Open is null)
                 {
                     Open(port, Of(addresses, isIpv4));
                 }
@@ -296,7 +296,7 @@ internal sealed class HealthCheckNodePorts : IAsyncDisposable
 
     private void Close(HealthCheckPort port)
     {
-        foreach (IPEndPoint address in port.Open)
+        foreach (IPEndPoint address in port.Open ?? [])
         {
             _listeners.Close(address);
         }

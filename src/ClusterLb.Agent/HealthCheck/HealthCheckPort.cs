@@ -24,8 +24,8 @@ internal sealed class HealthCheckPort(ObjectName service, bool isIpv4, ushort po
         set => _localReady = value;
     }
 
-    /// <summary>Where it listens; empty if it could not.</summary>
-    public IReadOnlyList<IPEndPoint> Open { get; set; } = [];
+    /// <summary>Where it listens: nowhere if the node has no address of the family. Null if it does not yet, or could not.</summary>
+    public IReadOnlyList<IPEndPoint>? Open { get; set; }
 
     /// <summary>Why it does not listen; null if it does.</summary>
     public string? Problem { get; set; }

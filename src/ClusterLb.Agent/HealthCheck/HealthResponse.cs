@@ -8,6 +8,8 @@ namespace ClusterLb.Agent.HealthCheck;
 /// <remarks>Two keys of ours stand behind them when there is something to say: reason (503) and warnings.</remarks>
 internal static class HealthResponse
 {
+    private const string Draining = "the node is being drained";
+
     // The text is shown to people, not put into a web page.
     private static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -40,18 +42,19 @@ internal static class HealthResponse
             }
 
             json.WriteEndObject();
-            WriteReasons(json, health);
+            WriteReasons(json, health, withNode);
             json.WriteEndObject();
         }
 
         return (ok ? 200 : 503, stream.ToArray());
     }
 
-    private static void WriteReasons(Utf8JsonWriter json, AgentHealth health)
+    private static void WriteReasons(Utf8JsonWriter json, AgentHealth health, bool withNode)
     {
-        if (!health.Healthy)
+        string reason = string.Join("; ", withNode && !health.NodeEligible ? health.Problems.Append(Draining) : health.Problems);
+        if (reason.Length > 0)
         {
-            json.WriteString("reason", string.Join("; ", health.Problems));
+            json.WriteString("reason", reason);
         }
 
         if (!health.Warnings.IsEmpty)

@@ -15,10 +15,11 @@ internal sealed class HealthWatch(string nodeName, Func<AgentHealth> health, IEv
     /// <summary>What scripts look for.</summary>
     public const string DegradedReason = "Degraded";
 
-    // What mends itself at once, a dataplane that is started again, is no event; metrics count it.
+    // What mends itself at once, a dataplane that is started again, is no event, and metrics count it: two looks in a row must be bad.
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
 
     private bool _wasHealthy; // once: the start is no degradation
+    private bool _wasBad; // at the last look
     private bool _isDegraded;
 
     /// <summary>Looks now and then until cancelled.</summary>
@@ -34,8 +35,10 @@ internal sealed class HealthWatch(string nodeName, Func<AgentHealth> health, IEv
     private void Look()
     {
         AgentHealth now = health();
+        bool wasBad = _wasBad;
+        _wasBad = !now.Healthy;
         _wasHealthy |= now.Healthy;
-        if (_isDegraded == (_wasHealthy && !now.Healthy))
+        if (_isDegraded == (_wasHealthy && !now.Healthy) || (!_isDegraded && !wasBad))
         {
             return;
         }

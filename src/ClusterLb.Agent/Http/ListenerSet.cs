@@ -100,12 +100,7 @@ internal sealed class ListenerSet : IConnectionListenerFactory, IConnectionListe
         {
             try
             {
-                Socket connection = await listener.AcceptAsync();
-                connection.NoDelay = true;
-                if (!_accepted.Writer.TryWrite(_contexts.Create(connection)))
-                {
-                    connection.Dispose();
-                }
+                Hand(await listener.AcceptAsync());
             }
             catch (Exception e) when (e is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
             {
@@ -114,6 +109,23 @@ internal sealed class ListenerSet : IConnectionListenerFactory, IConnectionListe
             catch (SocketException)
             {
                 await Task.Delay(AcceptPause); // out of descriptors, or the client went away: both pass
+            }
+        }
+    }
+
+    private void Hand(Socket connection)
+    {
+        bool isTaken = false;
+        try
+        {
+            connection.NoDelay = true; // throws if the client has gone already
+            isTaken = _accepted.Writer.TryWrite(_contexts.Create(connection));
+        }
+        finally
+        {
+            if (!isTaken)
+            {
+                connection.Dispose();
             }
         }
     }

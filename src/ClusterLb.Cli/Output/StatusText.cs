@@ -46,7 +46,7 @@ internal static class StatusText
     private static void WriteAgent(AgentStatus agent, TextWriter writer)
     {
         Line(writer, "Agent", $"{(agent.Healthy ? "healthy" : "not healthy")}, pid {agent.Pid}, version {agent.Version}, since {agent.StartedAt.LocalDateTime:yyyy-MM-dd HH:mm:ss}");
-        Line(writer, "Node", agent.NodeName);
+        Line(writer, "Node", agent.NodeEligible ? agent.NodeName : $"{agent.NodeName}, is being drained");
         string synced = agent.Sync.LastSync is { } last ? $"last sync {last.LocalDateTime:HH:mm:ss}" : "not synced yet";
         Line(writer, "Source", $"{agent.Sync.Source}: {agent.Sync.Services} services, {agent.Sync.Backends} backends, {synced}");
         if (agent.Sync.Server is { } server)
@@ -86,8 +86,11 @@ internal static class StatusText
 
     private static string Summary(StatusView status) => status switch
     {
+        { IsHealthy: true, Agent.NodeEligible: false } => "Ok; the node is being drained: /healthz says 503, so that balancers send no new connections",
         { IsHealthy: true } => "Ok",
         { IsServing: true, Agent: null } => "DEGRADED: traffic is served, but no agent follows changes",
+        { IsServing: true, IsFollowing: false, Agent.Healthy: true, IsWhole: true } =>
+            "DEGRADED: what is known is served, but changes in the API server are not followed",
         { IsServing: true, Agent.Healthy: true } => "DEGRADED: traffic is served, but not of all services as it should be",
         { IsServing: true } => "DEGRADED: traffic is served, but the agent is not healthy",
         _ => "DOWN: traffic is not served",

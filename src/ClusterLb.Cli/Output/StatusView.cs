@@ -25,8 +25,11 @@ internal sealed record StatusView(
     IReadOnlyDictionary<string, ulong>? Packets,
     IReadOnlyDictionary<string, ulong>? Drops)
 {
-    /// <summary>An agent answers and says that all is well, and every service is served completely.</summary>
-    public bool IsHealthy => Agent is { Healthy: true } && IsWhole;
+    /// <summary>An agent answers and says that all is well, every service is served completely, and changes are followed.</summary>
+    public bool IsHealthy => Agent is { Healthy: true } && IsWhole && IsFollowing;
+
+    /// <summary>As far as an agent tells: what changes in the API server comes here.</summary>
+    public bool IsFollowing => Agent is not { Sync.Server.Connected: false };
 
     /// <summary>As far as an agent tells: no map was full, and the last sync did not fail.</summary>
     public bool IsWhole => Agent is not { Sync.LastError.Length: > 0 };

@@ -24,6 +24,37 @@ public sealed class StatusTextTests
         Assert.Equal(want == "Ok", status.IsHealthy);
     }
 
+    [Fact]
+    public void A_node_that_cannot_follow_the_API_server_is_degraded()
+    {
+        const string Why = "Cannot list endpointslices: 403, the permission to list endpointslices is missing.";
+        AgentStatus agent = Agent(true, "");
+        (StatusView status, string text) = Show(agent with
+        {
+            Sync = agent.Sync with { Server = new ServerStatus { Server = "10.0.0.1:6443", Connected = false, Since = default, LastError = Why } },
+        });
+
+        Assert.StartsWith("ClusterLb:  DEGRADED: what is known is served, but changes in the API server are not followed\n", text, StringComparison.Ordinal);
+        Assert.Contains($"\nProblem:    {Why}\n", text, StringComparison.Ordinal);
+        Assert.False(status.IsHealthy);
+    }
+
+    [Fact]
+    public void A_node_that_is_being_drained_says_so_and_is_well()
+    {
+        (StatusView status, string text) = Show(Agent(true, "") with { NodeEligible = false });
+
+        Assert.StartsWith("ClusterLb:  Ok; the node is being drained", text, StringComparison.Ordinal);
+        Assert.Contains("\nNode:       node-a, is being drained\n", text, StringComparison.Ordinal);
+        Assert.True(status.IsHealthy);
+    }
+
+    private static (StatusView Status, string Text) Show(AgentStatus agent)
+    {
+        var status = new StatusView("/run/clusterlb", agent, null, true, 2, 10, 0, [], null, null);
+        return (status, CliRun.Text(terminal => StatusText.Write(status, terminal)));
+    }
+
     private static AgentStatus Agent(bool healthy, string syncError) => new()
     {
         Version = "0.1.0",

@@ -1,12 +1,13 @@
 using System.Collections.Immutable;
 using System.Net;
 using System.Net.Sockets;
+using ClusterLb.Agent;
 using ClusterLb.Agent.HealthCheck;
+using ClusterLb.Agent.Logging;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
 using ClusterLb.Testing;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ClusterLb.Tests.Agent.HealthCheck;
 
@@ -20,14 +21,19 @@ public sealed class HealthCheckNodePortsTests : IAsyncLifetime
     private readonly RecordedEvents _events = new();
     private readonly ManualTime _time = new();
     private readonly CancellationTokenSource _stop = new();
+    private readonly StringWriter _lines = new();
+    private readonly KlogProvider _log;
     private readonly HealthCheckNodePorts _ports;
     private readonly IPEndPoint _address = FreePort.OnLoopback();
     private ImmutableDictionary<ObjectName, ServiceHealth> _services = ImmutableDictionary<ObjectName, ServiceHealth>.Empty;
     private volatile bool _proxyHealthy = true;
     private Task _running = Task.CompletedTask;
 
-    public HealthCheckNodePortsTests() =>
-        _ports = new HealthCheckNodePorts("node-a", _events, () => _proxyHealthy, NullLogger.Instance, _time);
+    public HealthCheckNodePortsTests()
+    {
+        _log = new KlogProvider(_lines, 2, LogFormat.Text);
+        _ports = new HealthCheckNodePorts("node-a", _events, () => _proxyHealthy, _log.CreateLogger("Healthcheck"), _time);
+    }
 
     public Task InitializeAsync()
     {
@@ -41,6 +47,7 @@ public sealed class HealthCheckNodePortsTests : IAsyncLifetime
         await _stop.CancelAsync();
         await _running;
         await _ports.DisposeAsync();
+        _log.Dispose();
         _stop.Dispose();
     }
 
@@ -134,6 +141,21 @@ public sealed class HealthCheckNodePortsTests : IAsyncLifetime
 
         _ports.SetNetwork(new NetworkInputs(), null); // all addresses
         await IsOpenAsync(_address);
+    }
+
+    [Fact]
+    public async Task A_family_in_which_the_node_has_no_address_is_opened_once_and_not_with_each_count()
+    {
+        _ports.SetNetwork(new NetworkInputs { NodePortRanges = [IpPrefix.Parse("127.0.0.0/8"), IpPrefix.Parse("2001:db8::/32")] }, null);
+        for (int count = 1; count <= 3; count++)
+        {
+            Set(Health("web", _address.Port, count) with { Families = Families.Both });
+            await EventuallyAsync(async () => (await TryAskAsync(_address)).Contains($"\"localEndpoints\": {count},", StringComparison.Ordinal));
+        }
+
+        Remove("web");
+        await IsClosedAsync(_address);
+        Assert.Equal(2, _lines.ToString().Split("Opening healthcheck").Length - 1); // one a family
     }
 
     [Fact]

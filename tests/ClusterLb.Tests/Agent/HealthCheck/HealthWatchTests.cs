@@ -40,6 +40,7 @@ public sealed class HealthWatchTests : IAsyncLifetime
         _health = Bad;
         await LookAsync();
         await LookAsync();
+        await LookAsync();
         Assert.Equal("Node node-a Degraded: the dataplane is not alive", await _events.NextAsync());
         Assert.True(_events.IsEmpty);
 
@@ -47,7 +48,22 @@ public sealed class HealthWatchTests : IAsyncLifetime
         await LookAsync();
         _health = Good with { Families = [new FamilyHealth("IPv4", null, DateTimeOffset.UnixEpoch)] };
         await LookAsync();
+        await LookAsync();
         Assert.Equal("Node node-a Degraded: IPv4: changes wait since 1970-01-01T00:00:00Z", await _events.NextAsync());
+    }
+
+    [Fact]
+    public async Task What_mends_itself_between_two_looks_is_no_event()
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            _health = Good;
+            await LookAsync();
+            _health = Bad;
+            await LookAsync();
+        }
+
+        Assert.True(_events.IsEmpty);
     }
 
     /// <summary>It looks on the thread that moves the clock, or soon after: then it waits again.</summary>
