@@ -192,7 +192,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _steering.Claim(_options.Tun.Name, _options.Steering);
         AgentRecord.Of(_options, _startedAt).Save(directory);
 
-        _maps = SharedLbMaps.OpenForWriting(directory, _options.Maps, warning => _log.LogWarning("Maps: {Warning}", warning));
+        _maps = SharedLbMaps.OpenForWriting(directory, _options.Maps, warning => _log.LogWarning("Maps were not as this agent needs them {Warning}", warning));
         Undo(() => _maps.Dispose());
         if (group is uint id)
         {
@@ -283,21 +283,23 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
 
     private void OnProblem(ObjectProblem problem)
     {
-        // A Service whose annotation means nothing is served without it.
-        bool isAnnotation = problem.Field.StartsWith("metadata.annotations[", StringComparison.Ordinal);
-        if (isAnnotation)
+        switch (problem.Effect)
         {
-            _log.LogWarning("Annotation ignored {Problem}", problem.ToString());
-        }
-        else
-        {
-            _log.LogWarning("Not served {Problem}", problem.ToString());
+            case ProblemEffect.AnnotationIgnored:
+                _log.LogWarning("Annotation ignored {Problem}", problem.ToString());
+                break;
+            case ProblemEffect.TakenDifferently:
+                _log.LogWarning("Taken differently {Problem}", problem.ToString());
+                break;
+            default:
+                _log.LogWarning("Not served {Problem}", problem.ToString());
+                break;
         }
 
         if (problem is { Kind: ObjectReader.ServiceKind or ObjectReader.SliceKind or ObjectReader.NodeKind, Name.Name: not (null or "" or "?") })
         {
             string field = problem.Field.Length == 0 ? "" : problem.Field + ": ";
-            _source.Events.Warn(problem.Kind, problem.Name, isAnnotation ? "AnnotationIgnored" : "NotServed", field + problem.Reason);
+            _source.Events.Warn(problem.Kind, problem.Name, problem.Effect.ToString(), field + problem.Reason);
         }
     }
 

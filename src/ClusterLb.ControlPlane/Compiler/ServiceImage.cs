@@ -7,8 +7,8 @@ namespace ClusterLb.ControlPlane.Compiler;
 /// <summary>What the maps shall say about one service, without ids: the reconciler knows those.</summary>
 /// <param name="Service">Whose image it is.</param>
 /// <param name="Ports">One per port and family; none if the service is gone or not proxied.</param>
-/// <param name="Notices">What this release does not serve of the service, one line each; for the status, said once.</param>
-public sealed record ServiceImage(ObjectName Service, IReadOnlyList<ServicePortImage> Ports, IReadOnlyList<string> Notices)
+/// <param name="Notices">What of the service cannot be done, as only the objects together show; for the status, said once.</param>
+public sealed record ServiceImage(ObjectName Service, IReadOnlyList<ServicePortImage> Ports, IReadOnlyList<ObjectProblem> Notices)
 {
     /// <summary>What the service's health check node port answers; null if it has none (type LoadBalancer with external policy Local only).</summary>
     public ServiceHealth? Health { get; init; }

@@ -31,7 +31,7 @@ internal static class SplitCompiler
     }
 
     /// <summary>Why the split, or a part of it, is not done; null if all is well.</summary>
-    public static IEnumerable<string> Notices(ServiceState state)
+    public static IEnumerable<ObjectProblem> Notices(ServiceState state)
     {
         if (state.Service is not { Split: { } split } service)
         {
@@ -41,12 +41,15 @@ internal static class SplitCompiler
         string what = $"{split.Canary.Name}={split.Percent}";
         if (state.Canary?.Service is not { } other)
         {
-            return [$"the split {what} is ignored: there is no proxied service {split.Canary}; all connections go to the service's own endpoints"];
+            return [Notice($"the split {what} is ignored: there is no proxied service {split.Canary}; all connections go to the service's own endpoints")];
         }
 
-        return service.Ports.Where(port => !Has(other, port.Name, port.Protocol)).Select(port =>
+        return service.Ports.Where(port => !Has(other, port.Name, port.Protocol)).Select(port => Notice(
             $"the split {what} is ignored for port {(port.Name.Length == 0 ? port.Port : port.Name)}/{port.Protocol.ToString().ToUpperInvariant()}: " +
-            $"service {split.Canary} has no port of this name and protocol");
+            $"service {split.Canary} has no port of this name and protocol"));
+
+        ObjectProblem Notice(string reason) => new(
+            "", "Service", service.Name, TrafficSplit.Field, reason, ProblemEffect.AnnotationIgnored);
     }
 
     private static FrontendImage Apply(FrontendImage frontend, BackendSets sets, uint percent)

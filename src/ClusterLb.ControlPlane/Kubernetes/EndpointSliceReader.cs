@@ -109,7 +109,7 @@ internal static class EndpointSliceReader
 
             if (conditions.TryField(name, out JsonElement field))
             {
-                context.Report($"{path}.conditions.{name}", $"{field.Shown()} is neither true nor false; it counts as unset");
+                context.Report($"{path}.conditions.{name}", $"{field.Shown()} is neither true nor false; it counts as unset", ProblemEffect.TakenDifferently);
             }
 
             return otherwise;

@@ -20,7 +20,8 @@ internal sealed class ReadContext(string origin, string kind, ObjectName name, S
 
     public ImmutableArray<ObjectProblem> Problems => [.. _problems];
 
-    public void Report(string field, string reason) => _problems.Add(new ObjectProblem(origin, kind, name, field, reason));
+    public void Report(string field, string reason, ProblemEffect effect = ProblemEffect.NotServed) =>
+        _problems.Add(new ObjectProblem(origin, kind, name, field, reason, effect));
 
     public KubernetesObject Good(object value) => new(kind, name, ReadOutcome.Good) { Value = value, Problems = Problems };
 

@@ -37,7 +37,8 @@ internal static class ServiceAnnotations
                 return algorithm;
             }
 
-            context.Report(PathOf(name), $"{field.Shown()} is no algorithm; it is ignored. Known are {AlgorithmNames.All}");
+            context.Report(
+                PathOf(name), $"{field.Shown()} is no algorithm; it is ignored. Known are {AlgorithmNames.All}", ProblemEffect.AnnotationIgnored);
         }
 
         return SelectionAlgorithm.Default;
@@ -80,7 +81,8 @@ internal static class ServiceAnnotations
 
         TrafficSplit? Refuse(string why)
         {
-            context.Report(PathOf(Split), $"{field.Shown()} {why}; it is ignored, all connections go to the service's own endpoints");
+            context.Report(
+                TrafficSplit.Field, $"{field.Shown()} {why}; it is ignored, all connections go to the service's own endpoints", ProblemEffect.AnnotationIgnored);
             return null;
         }
     }
@@ -99,7 +101,8 @@ internal static class ServiceAnnotations
             if (annotation.Name.StartsWith(Prefix, StringComparison.Ordinal) && !Known.Contains(annotation.Name, StringComparer.Ordinal))
             {
                 string nearest = Known.MinBy(known => EditDistance(known, annotation.Name))!;
-                context.Report(PathOf(annotation.Name), $"there is no such annotation; it is ignored. The nearest one is {nearest}");
+                context.Report(
+                    PathOf(annotation.Name), $"there is no such annotation; it is ignored. The nearest one is {nearest}", ProblemEffect.AnnotationIgnored);
             }
         }
     }

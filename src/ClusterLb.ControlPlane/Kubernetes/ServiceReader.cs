@@ -232,7 +232,7 @@ internal static class ServiceReader
 
         if (field.ValueKind != JsonValueKind.String || !field.ValueEquals("")) // empty means unset
         {
-            context.Report("spec." + name, $"{field.Shown()} is not Cluster or Local; it is taken as Cluster");
+            context.Report("spec." + name, $"{field.Shown()} is not Cluster or Local; it is taken as Cluster", ProblemEffect.TakenDifferently);
         }
 
         return TrafficPolicy.Cluster;
@@ -248,7 +248,7 @@ internal static class ServiceReader
 
         if (mode != "ClientIP")
         {
-            context.Report("spec.sessionAffinity", $"'{mode}' is not None or ClientIP; it is taken as None");
+            context.Report("spec.sessionAffinity", $"'{mode}' is not None or ClientIP; it is taken as None", ProblemEffect.TakenDifferently);
             return 0;
         }
 
@@ -264,7 +264,7 @@ internal static class ServiceReader
 
         context.Report(
             "spec.sessionAffinityConfig.clientIP.timeoutSeconds",
-            $"{field.Shown()} is not from 1 to {MaxAffinitySeconds}; it is taken as {DefaultAffinitySeconds}");
+            $"{field.Shown()} is not from 1 to {MaxAffinitySeconds}; it is taken as {DefaultAffinitySeconds}", ProblemEffect.TakenDifferently);
         return DefaultAffinitySeconds;
     }
 }

@@ -6,7 +6,9 @@ namespace ClusterLb.ControlPlane.Model;
 /// <param name="Name">Namespace and name; default if not known.</param>
 /// <param name="Field">Path of the field, such as <c>spec.ports[1].protocol</c>; empty for the object as a whole.</param>
 /// <param name="Reason">What is wrong, and what becomes of it.</param>
-public sealed record ObjectProblem(string Origin, string Kind, ObjectName Name, string Field, string Reason)
+/// <param name="Effect">What becomes of it, for programs.</param>
+public sealed record ObjectProblem(
+    string Origin, string Kind, ObjectName Name, string Field, string Reason, ProblemEffect Effect = ProblemEffect.NotServed)
 {
     /// <summary>One line: origin, object, field, reason.</summary>
     public override string ToString()

@@ -363,7 +363,7 @@ public sealed class ReconcileLoop : IDisposable
         ServiceImage image = ServiceCompiler.Compile(_store.Get(name), _node);
         _tally.Count(image);
         IReadOnlyList<string> conflicts = _reconciler.Sync(image);
-        _store.SetProblems("", "Service", name, [.. image.Notices.Concat(conflicts).Select(n => new ObjectProblem("", "Service", name, "", n))]);
+        _store.SetProblems("", "Service", name, [.. image.Notices, .. conflicts.Select(conflict => new ObjectProblem("", "Service", name, "", conflict))]);
     }
 
     private DateTimeOffset? TakePending()

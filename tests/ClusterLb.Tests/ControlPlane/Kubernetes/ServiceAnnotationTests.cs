@@ -68,6 +68,7 @@ public sealed class ServiceAnnotationTests
             spec = new { clusterIP = "10.96.0.10", ports = new[] { new { port = 80 } } },
         };
         KubernetesObject read = new ObjectReader().Read(JsonSerializer.SerializeToElement(item), "test", [])!;
+        Assert.All(read.Problems, p => Assert.Equal(ProblemEffect.AnnotationIgnored, p.Effect));
         return ((Service)read.Value!, [.. read.Problems.Select(p => p.ToString())]);
     }
 }

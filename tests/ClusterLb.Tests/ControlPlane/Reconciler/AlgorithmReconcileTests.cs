@@ -204,6 +204,7 @@ public sealed class AlgorithmReconcileTests : IDisposable
         _store.Put(Service("web-canary", "10.96.0.11", "grpc:80/TCP"));
         _loop.SyncNow();
         Assert.Contains(_store.Problems, p => p.Reason.Contains("has no port of this name", StringComparison.Ordinal));
+        Assert.All(_store.Problems, p => Assert.Equal((ProblemEffect.AnnotationIgnored, "metadata.annotations[clusterlb.io/split]"), (p.Effect, p.Field)));
 
         _store.Put(Service("web-canary", "10.96.0.11", "http:80/TCP"));
         _loop.SyncNow();
