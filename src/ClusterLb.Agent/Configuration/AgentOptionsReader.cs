@@ -29,7 +29,7 @@ public static class AgentOptionsReader
         List<string> warnings = [.. file.Warnings];
         if (overrides.ProxyMode is { Length: > 0 } mode)
         {
-            warnings.Add($"--proxy-mode is '{mode}': ClusterLb has a dataplane of its own; of this mode its block in the configuration counts.");
+            warnings.Add($"--proxy-mode is '{mode}': ClusterLb has a dataplane of its own; of this mode its block in the configuration counts, and ipvs.scheduler in every mode.");
         }
 
         AgentOptions options = overrides.ApplyTo(file.Options, problems);

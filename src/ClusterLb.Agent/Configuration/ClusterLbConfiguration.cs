@@ -1,3 +1,4 @@
+using System.Globalization;
 using ClusterLb.Agent.Steering;
 using ClusterLb.ControlPlane.Kubernetes.Api;
 using ClusterLb.ControlPlane.Model;
@@ -89,10 +90,14 @@ internal static class ClusterLbConfiguration
                 Networks = maps.Int("networks", now.Networks),
                 SourceRanges = maps.Int("sourceRanges", now.SourceRanges),
                 MaglevTables = maps.Int("maglevTables", now.MaglevTables),
-                MaglevTableSize = maglev.Int("tableSize", now.MaglevTableSize),
+                MaglevTableSize = maglev.Read(
+                    "tableSize", now.MaglevTableSize, $"must be one of {string.Join(", ", LbMapCapacities.MaglevTableSizes)}", TryTableSize),
             },
         };
     }
+
+    private static bool TryTableSize(string text, out int size) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out size) && LbMapCapacities.MaglevTableSizes.Contains(size);
 
     private static ConntrackOptions ReadConntrack(YamlSection conntrack, ConntrackOptions now) => now with
     {

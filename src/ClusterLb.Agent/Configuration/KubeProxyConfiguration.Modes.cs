@@ -20,7 +20,7 @@ internal static partial class KubeProxyConfiguration
         }
         else if (mode.Length > 0 && proxyMode is null)
         {
-            top.Warning("mode", $"is '{mode}': ClusterLb has a dataplane of its own; of this mode its block below counts, as far as it applies");
+            top.Warning("mode", $"is '{mode}': ClusterLb has a dataplane of its own; of this mode its block below counts, as far as it applies, and ipvs.scheduler in every mode");
         }
 
         mode = proxyMode is { Length: > 0 } ? proxyMode : mode.Length > 0 ? mode : Iptables;

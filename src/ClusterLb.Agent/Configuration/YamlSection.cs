@@ -186,7 +186,7 @@ internal sealed class YamlSection
     }
 
     /// <summary>Reports a field of this section.</summary>
-    public void Problem(string name, string what) => _findings.Problems.Add($"{Where(name)}: {_path}{name} {what}.");
+    public void Problem(string name, string what) => _findings.AddProblem($"{Where(name)}: {_path}{name} {what}.");
 
     /// <summary>Reports a field of this section that is accepted, but not as its author may expect.</summary>
     public void Warning(string name, string what) => _findings.Warnings.Add($"{Where(name)}: {_path}{name} {what}.");
@@ -215,7 +215,7 @@ internal sealed class YamlSection
     }
 
     private void Problem(string path, YamlNode node, string expected) =>
-        _findings.Problems.Add($"{_findings.Source}:{node.Start.Line}: {path} is {Shown(node)}, but {expected}.");
+        _findings.AddProblem($"{_findings.Source}:{node.Start.Line}: {path} is {Shown(node)}, but {expected}.");
 
     private string Where(string name) =>
         _lines.TryGetValue(name, out long line) ? $"{_findings.Source}:{line}" : _findings.Source;

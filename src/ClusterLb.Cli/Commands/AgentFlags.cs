@@ -106,6 +106,6 @@ internal sealed class AgentFlags
         problems.AddRange(read.Problems);
         return problems.Count == 0
             ? read
-            : throw new CommandException("cannot use the configuration", string.Join(" ", problems));
+            : throw new CommandException("cannot use the configuration", problems);
     }
 }

@@ -37,7 +37,7 @@ internal static class CommandLine
         }
     }
 
-    private static RootCommand Create(Terminal terminal)
+    internal static RootCommand Create(Terminal terminal)
     {
         var common = new CommonOptions();
         var root = new RootCommand(
@@ -75,7 +75,9 @@ internal static class CommandLine
         Command command = parsed.CommandResult.Command;
         if (command.Subcommands.Count == 0)
         {
-            return string.Join(", ", parsed.Errors.Select(e => WithoutType(OneLine(e.Message)).TrimEnd('.')).Distinct(StringComparer.Ordinal));
+            bool isFlagOfKubeProxy = command.Name == "agent" && parsed.UnmatchedTokens.Any(token => token.StartsWith("--", StringComparison.Ordinal));
+            string hint = isFlagOfKubeProxy ? "; what else kube-proxy has as a flag is a field of the file of --config" : "";
+            return string.Join(", ", parsed.Errors.Select(e => WithoutType(OneLine(e.Message)).TrimEnd('.')).Distinct(StringComparer.Ordinal)) + hint;
         }
 
         string verbs = string.Join(", ", command.Subcommands.Where(c => !c.Hidden).Select(c => c.Name));
@@ -97,6 +99,11 @@ internal static class CommandLine
     {
         string message = OneLine(e.Message);
         terminal.Error.WriteLine(e is CommandException ? $"clusterlb: {message}" : $"{Path(parsed)}: {message}");
+        foreach (string problem in e is CommandException told ? told.Problems : [])
+        {
+            terminal.Error.WriteLine($"  {OneLine(problem)}");
+        }
+
         if (Environment.GetEnvironmentVariable(DebugVariable) == "1")
         {
             terminal.Error.WriteLine(e);

@@ -5,4 +5,12 @@ namespace ClusterLb.Cli.Output;
 /// <param name="why">The cause: <c>no such directory</c>.</param>
 /// <param name="remedy">What the operator can do; empty if nothing is known.</param>
 internal sealed class CommandException(string what, string why, string remedy = "")
-    : Exception(remedy.Length == 0 ? $"{what}: {why}" : $"{what}: {why}; {remedy}");
+    : Exception(remedy.Length == 0 ? $"{what}: {why}" : $"{what}: {why}; {remedy}")
+{
+    /// <summary>Several causes at once. One stands on the line itself, more of them below it, each on its own.</summary>
+    public CommandException(string what, IReadOnlyList<string> problems)
+        : this(what, problems.Count == 1 ? problems[0] : $"{problems.Count} problems") => Problems = problems.Count == 1 ? [] : problems;
+
+    /// <summary>The causes, if they are several; else empty.</summary>
+    public IReadOnlyList<string> Problems { get; } = [];
+}

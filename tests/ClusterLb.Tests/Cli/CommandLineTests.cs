@@ -1,4 +1,7 @@
+using System.CommandLine;
 using System.Text.Json;
+using ClusterLb.Cli.Commands;
+using ClusterLb.Cli.Output;
 
 namespace ClusterLb.Tests.Cli;
 
@@ -40,6 +43,7 @@ public sealed class CommandLineTests
     [InlineData("lab up --mtu=abc", "clusterlb lab up: 'abc' is not a number")]
     [InlineData("bpf ct list --port 99999", "clusterlb bpf ct list: '99999' is not a number from 0 to 65535;")]
     [InlineData("bpf ct flush --client web", "clusterlb bpf ct flush: 'web' is not an IP address;")]
+    [InlineData("agent --cluster-cidr=10.0.0.0/8", "clusterlb agent: Unrecognized command or argument '--cluster-cidr=10.0.0.0/8'; what else kube-proxy has as a flag is a field of the file of --config;")]
     [InlineData("service get", "clusterlb service get: Required argument")]
     public async Task A_command_line_that_is_not_understood_is_one_line_and_status_2(string line, string says)
     {
@@ -49,6 +53,57 @@ public sealed class CommandLineTests
         Assert.Empty(run.Out);
         Assert.StartsWith(says, run.Error, StringComparison.Ordinal);
         Assert.Equal(1, run.Error.Count(c => c == '\n'));
+    }
+
+    [Fact]
+    public async Task Every_option_of_every_verb_without_its_value_or_with_nonsense_is_one_line_and_status_2()
+    {
+        string[] lines = [.. Leaves(CommandLine.Create(Terminal.OfProcess()), "").SelectMany(Mistakes)];
+
+        Assert.Contains("explain --vectors", lines);
+        Assert.Contains("bpf lb list --frontends=nonsense", lines);
+        foreach (string line in lines)
+        {
+            CliRun run = await CliRun.Of(line.Split(' '));
+            Assert.True(run.Status == 2, $"{line}: status {run.Status}, {run.Error}");
+            Assert.True(run.Error.Count(c => c == '\n') == 1, $"{line}: {run.Error}");
+            Assert.StartsWith("clusterlb ", run.Error, StringComparison.Ordinal);
+        }
+
+        static IEnumerable<(Command Verb, string Line)> Leaves(Command command, string line) => command.Subcommands.Count == 0
+            ? [(command, line)]
+            : command.Subcommands.SelectMany(child => Leaves(child, $"{line} {child.Name}".Trim()));
+
+        static IEnumerable<string> Mistakes((Command Verb, string Line) leaf) => leaf.Verb.Options
+            .Where(option => option.ValueType == typeof(bool) || option.Arity.MinimumNumberOfValues > 0)
+            .Select(option => $"{leaf.Line} {option.Name}{(option.ValueType == typeof(bool) ? "=nonsense" : "")}");
+    }
+
+    [Fact]
+    public async Task Each_problem_of_a_configuration_stands_on_its_own_line_with_its_place()
+    {
+        string file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(
+            file,
+            """
+            apiVersion: kubeproxy.config.k8s.io/v1alpha1
+            kind: KubeProxyConfiguration
+            conntrack: {tcpEstablishedTimeout: 1d}
+            ---
+            apiVersion: clusterlb.io/v1alpha1
+            kind: ClusterLbConfiguration
+            maglev: {tableSize: 100}
+            """);
+
+        CliRun run = await CliRun.Of("agent", "--config", file, "--write-config-to", "/nonexistent/x");
+
+        File.Delete(file);
+        Assert.Equal(1, run.Status);
+        string[] lines = run.Error.TrimEnd('\n').Split('\n');
+        Assert.Equal(3, lines.Length);
+        Assert.Equal("clusterlb: cannot use the configuration: 2 problems", lines[0]);
+        Assert.StartsWith($"  {file}:3: conntrack.tcpEstablishedTimeout is '1d', but must be a duration", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith($"  {file}:7: maglev.tableSize is '100', but must be one of 251, ", lines[2], StringComparison.Ordinal);
     }
 
     [Theory]
