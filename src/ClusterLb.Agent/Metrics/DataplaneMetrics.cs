@@ -69,6 +69,11 @@ internal static class DataplaneMetrics
         return [new(all - reply, Original), new(reply, Reply)];
     }
 
+    // A map with a file per family has the name that clusterlb_bpf_map_ops_total knows, which counts both families.
     private static Measurement<T> Labelled<T>(T value, string map)
-        where T : struct => new(value, new KeyValuePair<string, object?>("map_name", map));
+        where T : struct => map[^1] is '4' or '6'
+            ? new(value, Map(map[..^1]), FamilyLabel.Of(map[^1] == '4'))
+            : new(value, Map(map));
+
+    private static KeyValuePair<string, object?> Map(string name) => new("map_name", name);
 }

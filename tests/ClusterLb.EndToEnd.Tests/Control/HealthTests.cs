@@ -101,7 +101,7 @@ public sealed class HealthTests(ChangingLabFixture fixture) : IAsyncLifetime
             [
                 "kubeproxy_sync_proxy_rules_duration_seconds_count{ip_family=\"IPv4\"} ", "kubeproxy_sync_proxy_rules_last_timestamp_seconds{ip_family=\"IPv6\"} ",
                 "kubeproxy_sync_proxy_rules_service_changes_total ", "kubeproxy_proxy_healthz_total{code=\"200\"} ", "kubernetes_build_info{",
-                "clusterlb_bpf_map_pressure{map_name=\"conntrack4\"} ", "clusterlb_bpf_map_pressure{map_name=\"services6\"} ", "clusterlb_dataplane_serving 1",
+                "clusterlb_bpf_map_pressure{map_name=\"conntrack\",ip_family=\"IPv4\"} ", "clusterlb_bpf_map_pressure{map_name=\"services\",ip_family=\"IPv6\"} ", "clusterlb_dataplane_serving 1",
                 "clusterlb_forward_count_total{direction=\"reply\"} ",
             ])
         {

@@ -138,8 +138,8 @@ public sealed class KubeProxyMetricsTests : IDisposable
 
         string text = _text.Write();
         double pressure = 8.0 / _maps.Services.Capacity;
-        Assert.Contains($"clusterlb_bpf_map_pressure{{map_name=\"services4\"}} {pressure.ToString(System.Globalization.CultureInfo.InvariantCulture)}\n", text, StringComparison.Ordinal);
-        Assert.Contains("clusterlb_bpf_map_pressure{map_name=\"services6\"} 0\n", text, StringComparison.Ordinal);
+        Assert.Contains($"clusterlb_bpf_map_pressure{{map_name=\"services\",ip_family=\"IPv4\"}} {pressure.ToString(System.Globalization.CultureInfo.InvariantCulture)}\n", text, StringComparison.Ordinal);
+        Assert.Contains("clusterlb_bpf_map_pressure{map_name=\"services\",ip_family=\"IPv6\"} 0\n", text, StringComparison.Ordinal);
     }
 
     [Fact]
