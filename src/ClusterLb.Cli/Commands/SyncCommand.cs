@@ -48,7 +48,7 @@ internal static class SyncCommand
             }
             else
             {
-                SyncTraceText.Write(report, terminal);
+                SyncTraceText.Write(report, terminal, all.Changes.Count == 0 ? null : wanted);
             }
 
             return ExitStatus.Success;

@@ -8,7 +8,10 @@ namespace ClusterLb.Cli.Output;
 internal static class SyncTraceText
 {
     /// <summary>Prints it.</summary>
-    public static void Write(SyncTraceReport report, Terminal terminal)
+    /// <param name="report">What to print.</param>
+    /// <param name="terminal">Where.</param>
+    /// <param name="wanted">The service whose changes alone were asked for out of more; else null.</param>
+    public static void Write(SyncTraceReport report, Terminal terminal, string? wanted = null)
     {
         var stages = new TextTable("STAGE", "CHANGES", "P50 ms", "P99 ms", "MAX ms");
         foreach (StageLatency stage in report.Stages)
@@ -24,7 +27,9 @@ internal static class SyncTraceText
 
         if (report.Changes.Count == 0)
         {
-            terminal.Out.WriteLine("\nNo change came since the agent's first complete list.");
+            terminal.Out.WriteLine(wanted is null
+                ? "\nNo change came since the agent's first complete list."
+                : $"\nNone of the changes that the trace holds is of {wanted}; without --service all are shown.");
             return;
         }
 
