@@ -183,8 +183,37 @@ public sealed partial class MapReconciler
                 || Array.IndexOf(port.SourceRanges, e.Key.Sources) < 0);
         }
 
-        RemoveWhere(_maps.Eligible, e => !_maps.ReverseNat.TryLookup(e.Key.RevNatId, out _));
+        RemoveUnbackedEligible();
         RemoveWhere(_maps.Backends, e => !_backends.IsUsed(e.Key));
+    }
+
+    /// <summary>Whoever was killed between the removal of a slot and of what said that clients may stay with its backend left the latter.</summary>
+    private void RemoveUnbackedEligible()
+    {
+        if (_maps.Eligible.Count == 0)
+        {
+            return;
+        }
+
+        var sticky = new HashSet<ServiceKey>(); // heads
+        foreach ((ServiceKey key, ServiceEntry entry) in _maps.Services.Entries())
+        {
+            if (key.Slot == 0 && entry.Flags.HasFlag(ServiceFlags.Affinity))
+            {
+                sticky.Add(key);
+            }
+        }
+
+        var backed = new HashSet<EligibleKey>();
+        foreach ((ServiceKey key, ServiceEntry entry) in _maps.Services.Entries())
+        {
+            if (key.Slot != 0 && sticky.Contains(key with { Slot = 0 }))
+            {
+                backed.Add(new EligibleKey(entry.RevNatId, key.Scope, entry.BackendId));
+            }
+        }
+
+        RemoveWhere(_maps.Eligible, e => !backed.Contains(e.Key));
     }
 
     private bool IsOwnHead(ServiceKey key)

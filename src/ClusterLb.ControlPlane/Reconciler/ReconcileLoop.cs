@@ -14,6 +14,11 @@ public sealed class ReconcileLoop : IDisposable
     /// <summary>A resync of 100,000 services takes seconds: it comes later then, so that it never takes more than 1 % of a processor.</summary>
     private const int ResyncShare = 100;
 
+    private const int MostObserved = 4096; // changes that wait for being written; what comes beyond is written all the same, only not traced
+
+    /// <summary>When a service that could not be written is tried again, if nothing else makes a sync before.</summary>
+    private static readonly TimeSpan FailedDelay = TimeSpan.FromSeconds(10);
+
     private readonly ClusterStateStore _store;
     private readonly MapReconciler _reconciler;
     private readonly ReconcileOptions _options;
@@ -27,6 +32,7 @@ public sealed class ReconcileLoop : IDisposable
     private bool _isPending; // as _pendingSince, to be read without the lock
     private DateTimeOffset? _writingSince; // of the changes that are being written
     private readonly HashSet<ObjectName> _taken = []; // services that changed and are not written yet
+    private readonly HashSet<ObjectName> _failed = []; // services that could not be written, each for a reason of its own
     private readonly Dictionary<ObjectName, List<ObservedChange>> _observed = []; // what made them so
     private readonly SyncTrace? _trace;
     private bool _isSourceComplete;
@@ -155,12 +161,15 @@ public sealed class ReconcileLoop : IDisposable
     private async Task WaitForWorkAsync(CancellationToken cancellation)
     {
         TimeSpan left = Timeout.InfiniteTimeSpan; // before the first complete list there is nothing to compare with
+        bool isRetry = false;
         if (_status.IsSynced)
         {
             long latest = Math.Max(_options.SyncPeriod.Ticks, _options.ConfigSyncPeriod.Ticks);
             TimeSpan period = TimeSpan.FromTicks(Math.Clamp(_resyncDuration.Ticks * ResyncShare, _options.SyncPeriod.Ticks, latest));
             TimeSpan untilResync = period - _time.GetElapsedTime(_lastResync);
             left = untilResync > TimeSpan.Zero ? untilResync : TimeSpan.Zero;
+            isRetry = _failed.Count > 0 && left > FailedDelay;
+            left = isRetry ? FailedDelay : left;
         }
 
         using var timer = new CancellationTokenSource(left, _time);
@@ -171,7 +180,7 @@ public sealed class ReconcileLoop : IDisposable
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            _resyncDue = true;
+            _resyncDue |= !isRetry;
         }
     }
 
@@ -227,7 +236,7 @@ public sealed class ReconcileLoop : IDisposable
             Resyncs = _resyncs,
             ResyncWrites = _resyncWrites,
             FullMaps = _reconciler.IncompleteCount > 0 ? [.. _reconciler.FullMaps.Order(StringComparer.Ordinal)] : [],
-            IncompleteServices = _reconciler.IncompleteCount,
+            IncompleteServices = _reconciler.IncompleteCount + _failed.Count,
             ExternalFrontends = _reconciler.ExternalFrontends,
             HealthChecks = _tally.HealthChecks,
             NoLocalBackends = _tally.NoLocal,
@@ -240,6 +249,7 @@ public sealed class ReconcileLoop : IDisposable
     private bool WriteChanges()
     {
         bool isResync = _resyncDue;
+        _taken.UnionWith(_failed);
         TakeChanges();
         if (!_isSourceComplete)
         {
@@ -279,7 +289,8 @@ public sealed class ReconcileLoop : IDisposable
 
         _hadChanges |= changes.NetworkChanged || changes.Services.Count > 0;
         _taken.UnionWith(changes.Services); // some may be left of a sync that failed
-        foreach (ObservedChange change in changes.Observed)
+        int room = MostObserved - _observed.Values.Sum(kept => kept.Count); // of syncs that failed
+        foreach (ObservedChange change in changes.Observed.Take(Math.Max(0, room)))
         {
             ref List<ObservedChange>? observed = ref CollectionsMarshal.GetValueRefOrAddDefault(_observed, change.ServiceName, out _);
             (observed ??= []).Add(change);
@@ -298,15 +309,18 @@ public sealed class ReconcileLoop : IDisposable
         foreach (ObjectName service in _taken)
         {
             long before = _reconciler.Writes;
-            SyncService(service);
-            if (_observed.Remove(service, out List<ObservedChange>? observed))
+            if (TrySyncService(service) && _observed.Remove(service, out List<ObservedChange>? observed))
             {
                 _trace?.AddWritten(observed, _reconciler.Writes - before, _reconciler.NewlyEligible);
             }
         }
 
         _taken.Clear();
-        _observed.Clear();
+        foreach (ObjectName service in _observed.Keys.Where(service => !_failed.Contains(service)).ToArray())
+        {
+            _observed.Remove(service);
+        }
+
         SyncDisplaced();
     }
 
@@ -326,7 +340,7 @@ public sealed class ReconcileLoop : IDisposable
                 continue;
             }
 
-            SyncService(service);
+            TrySyncService(service);
             if (Volatile.Read(ref _isPending))
             {
                 others -= _reconciler.Writes;
@@ -337,7 +351,11 @@ public sealed class ReconcileLoop : IDisposable
         }
 
         SyncDisplaced();
-        _reconciler.RemoveUnconfirmed();
+        if (_failed.Count == 0)
+        {
+            _reconciler.RemoveUnconfirmed(); // else what a failed service had before would go with it
+        }
+
         _reconciler.MarkSynced();
         _trace?.AddFirstList(_store.FirstReceived);
         _resyncWrites = _reconciler.Writes - before - others;
@@ -353,8 +371,28 @@ public sealed class ReconcileLoop : IDisposable
         {
             foreach (ObjectName service in displaced)
             {
-                SyncService(service);
+                TrySyncService(service);
             }
+        }
+    }
+
+    /// <summary>Writes one service. One that cannot be written keeps nobody else up: it is told under its name, and tried again.</summary>
+    /// <returns>False if it could not be written.</returns>
+    private bool TrySyncService(ObjectName name)
+    {
+        try
+        {
+            SyncService(name);
+            _failed.Remove(name);
+            return true;
+        }
+        catch (Exception e) when (e is not (OutOfMemoryException or IOException)) // those are not about this service
+        {
+            _failed.Add(name);
+            _store.SetProblems(
+                "", "Service", name,
+                [new ObjectProblem("", "Service", name, "", $"could not be written: {e.Message} ({e.GetType().Name}); it stays as it was and is tried again")]);
+            return false;
         }
     }
 

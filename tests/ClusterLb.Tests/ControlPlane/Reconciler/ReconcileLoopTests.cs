@@ -296,12 +296,72 @@ public sealed class ReconcileLoopTests
         _maps.AfterWrite = () =>
         {
             _store.Put(Service("api", "10.96.0.9", "http:80/TCP"));
-            throw new InvalidOperationException("no");
+            throw new IOException("no");
         };
 
-        Assert.Throws<InvalidOperationException>(loop.SyncNow);
+        Assert.Throws<IOException>(loop.SyncNow);
 
         Assert.NotNull(loop.Status.PendingSince);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_service_that_cannot_be_written_keeps_nobody_else_up_is_named_and_is_written_when_it_can_be(bool isFirst)
+    {
+        var bad = new ObjectName("test", "bad");
+        using var loop = new ReconcileLoop(_store, _maps);
+        _store.SourceComplete();
+        if (!isFirst)
+        {
+            loop.SyncNow();
+        }
+
+        Fill();
+        _store.Put(Service("bad", "10.96.0.66", "http:80/TCP"));
+        _store.Put(Slice("bad", "1", "http:8080/TCP", Ready("10.244.1.66")));
+        _store.Put(Service("other", "10.96.0.67", "http:80/TCP"));
+        _maps.AfterWrite = () =>
+        {
+            if (_maps.ServiceNames.Entries().Any(e => e.Value.StartsWith("test/bad:", StringComparison.Ordinal)))
+            {
+                _maps.ServiceNames.Delete(_maps.ServiceNames.Entries().Single(e => e.Value.StartsWith("test/bad:", StringComparison.Ordinal)).Key);
+                throw new InvalidOperationException("a bug");
+            }
+        };
+        loop.SyncNow();
+
+        Assert.True(_maps.Services.TryLookup(Head("10.96.0.1", 80), out _));
+        Assert.True(_maps.Services.TryLookup(Head("10.96.0.67", 80), out _));
+        Assert.False(_maps.Services.TryLookup(Head("10.96.0.66", 80), out _));
+        Assert.True(loop.Status is { IsSynced: true, IncompleteServices: 1, LastError: null });
+        Assert.Contains(_store.Problems, p => p.Name == bad && p.Reason.Contains("could not be written: a bug", StringComparison.Ordinal));
+
+        _maps.AfterWrite = null;
+        loop.SyncNow(); // nothing changed since
+        Assert.True(_maps.Services.TryLookup(Head("10.96.0.66", 80), out ServiceEntry head));
+        Assert.Equal(1u, head.Count);
+        Assert.Equal(0, loop.Status.IncompleteServices);
+        Assert.DoesNotContain(_store.Problems, p => p.Name == bad);
+    }
+
+    [Fact]
+    public void What_an_earlier_life_left_of_a_service_that_cannot_be_written_now_stays()
+    {
+        Fill();
+        _store.SourceComplete();
+        using (var before = new ReconcileLoop(_store, _maps))
+        {
+            before.SyncNow();
+        }
+
+        _store.Put(Service("web", "10.96.0.1", "http:80/TCP", "more:81/TCP"));
+        using var next = new ReconcileLoop(_store, _maps);
+        _maps.AfterWrite = () => throw new InvalidOperationException("a bug");
+        next.SyncNow();
+        Assert.Equal(1, next.Status.IncompleteServices);
+        Assert.True(_maps.Services.TryLookup(Head("10.96.0.1", 80), out ServiceEntry head));
+        Assert.Equal(2u, head.Count);
     }
 
     private static void Serve(MapReconciler reconciler, string name, string address, string backend)

@@ -40,19 +40,29 @@ public sealed class ResyncTests : IDisposable
     public void Each_entry_that_somebody_spoilt_is_written_once_and_counted()
     {
         Fill(100);
+        _store.Put(Service("sticky", "10.97.0.1", "http:80/TCP") with { AffinitySeconds = 60 });
+        _store.Put(Slice("sticky", "1", "http:8080/TCP", Ready("10.244.7.7")));
         _loop.SyncNow();
         string good = MapDump.Of(_maps);
-        ServiceKey head = _maps.Services.Entries().First(e => e.Key.Slot == 0 && e.Value.Count > 0).Key;
+        ServiceKey head = _maps.Services.Entries().First(e => e.Key.Slot == 0 && e.Value.Count > 0 && !e.Value.Flags.HasFlag(ServiceFlags.Affinity)).Key;
         Assert.True(_maps.Services.TryLookup(head, out ServiceEntry entry));
         _maps.Services.Update(head, entry with { Flags = ServiceFlags.None });
         _maps.Backends.Delete(_maps.Backends.Entries().First().Key);
         _maps.Services.Update(head with { Port = 4711 }, new ServiceEntry { Flags = ServiceFlags.EndpointsExist });
 
+        // Left by one who was killed between the removal of a slot and of this; and for a frontend whose clients do not stay.
+        ServiceKey sticky = _maps.Services.Entries().Single(e => e.Key.Slot == 0 && e.Value.Flags.HasFlag(ServiceFlags.Affinity)).Key;
+        Assert.True(_maps.Services.TryLookup(sticky, out ServiceEntry stickyHead));
+        uint another = _maps.Backends.Entries().Select(e => e.Key).First(id => !_maps.Eligible.TryLookup(new EligibleKey(stickyHead.RevNatId, sticky.Scope, id), out _));
+        _maps.Eligible.Update(new EligibleKey(stickyHead.RevNatId, sticky.Scope, another), 0);
+        _maps.Eligible.Update(new EligibleKey(entry.RevNatId, head.Scope, another), 0);
+
         _store.Put(Slice("s7", "1", "http:8080/TCP", Ready("10.244.0.99"))); // a change beside it counts as one, not as damage
         _loop.ResyncNow();
 
         Assert.Equal(good.Replace("10.128.7.1:8080", "10.244.0.99:8080", StringComparison.Ordinal).Split('\n').Order(), MapDump.Of(_maps).Split('\n').Order());
-        Assert.Equal(3, _loop.Status.ResyncWrites);
+        Assert.Equal(5, _loop.Status.ResyncWrites);
+        Assert.Equal(1, _maps.Eligible.Count);
         _loop.ResyncNow();
         Assert.Equal(0, _loop.Status.ResyncWrites);
     }

@@ -212,7 +212,7 @@ public sealed class SyncTraceTests : IDisposable
     {
         Put(_time.GetTimestamp(), null, "10.244.1.1", "10.244.1.2");
         _maps.AfterWrite = () => throw new InvalidOperationException("no");
-        Assert.Throws<InvalidOperationException>(_loop.SyncNow);
+        _loop.SyncNow();
         Assert.Empty(_trace.Changes);
 
         _maps.AfterWrite = null;
