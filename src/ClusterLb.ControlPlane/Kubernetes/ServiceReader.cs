@@ -209,12 +209,19 @@ internal static class ServiceReader
     private static IEnumerable<IpPrefix> ReadSourceRanges(JsonElement spec, ReadContext context)
     {
         int index = 0;
+        bool isLimited = false;
         foreach (JsonElement field in spec.Items("loadBalancerSourceRanges"))
         {
             if (context.TryPrefix(field, $"spec.loadBalancerSourceRanges[{index++}]", out IpPrefix range))
             {
+                isLimited = true;
                 yield return range;
             }
+        }
+
+        if (index > 0 && !isLimited)
+        {
+            context.Report("spec.loadBalancerSourceRanges", "no valid range is left: everyone is let in");
         }
     }
 
