@@ -17,6 +17,9 @@ public sealed record ServerStatus
     /// <summary>Why not; empty if all is well.</summary>
     public string LastError { get; init; } = "";
 
+    /// <summary>Events that were not written since the start: too many at once, or the server did not take them.</summary>
+    public long DroppedEvents { get; init; }
+
     /// <summary>Each resource by itself.</summary>
     public IReadOnlyList<WatchStatus> Watches { get; init; } = [];
 
@@ -26,6 +29,7 @@ public sealed record ServerStatus
         Connected = status.Connected,
         Since = status.Since,
         LastError = status.LastError,
+        DroppedEvents = status.DroppedEvents,
         Watches = [.. status.Resources.Select(r => new WatchStatus(r.Resource, Word(r.State), r.Since, r.Objects, r.LastError))],
     };
 

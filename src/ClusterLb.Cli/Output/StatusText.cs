@@ -78,6 +78,11 @@ internal static class StatusText
         string state = server.Connected ? "connected" : "NOT connected, what is known is served";
         Line(writer, "API server", $"{server.Server}: {state}, since {server.Since.LocalDateTime:yyyy-MM-dd HH:mm:ss}");
         Line(writer, "Watches", string.Join(", ", server.Watches.Select(watch => $"{watch.Resource} {watch.State} ({watch.Objects})")));
+        if (server.DroppedEvents > 0)
+        {
+            Line(writer, "Events", $"{server.DroppedEvents} were not written since the start; what they say is under Problems and in the log");
+        }
+
         if (server.LastError.Length > 0)
         {
             Line(writer, "Problem", server.LastError);

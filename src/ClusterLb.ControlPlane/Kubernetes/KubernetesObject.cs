@@ -16,7 +16,9 @@ public sealed record KubernetesObject(string Kind, ObjectName Name, ReadOutcome 
     public ImmutableArray<ObjectProblem> Problems { get; init; } = [];
 
     /// <summary>Puts the object into the store, or takes it out; a bad one leaves what was good before.</summary>
-    public void ApplyTo(ClusterStateStore store)
+    /// <param name="store">Where to.</param>
+    /// <param name="received">When its bytes were here; of a value, that is in the value.</param>
+    public void ApplyTo(ClusterStateStore store, long received = 0)
     {
         switch (Value)
         {
@@ -32,7 +34,7 @@ public sealed record KubernetesObject(string Kind, ObjectName Name, ReadOutcome 
             default:
                 if (Outcome == ReadOutcome.Ignored)
                 {
-                    RemoveFrom(store);
+                    RemoveFrom(store, received);
                 }
 
                 break;
@@ -40,15 +42,18 @@ public sealed record KubernetesObject(string Kind, ObjectName Name, ReadOutcome 
     }
 
     /// <summary>Takes the object out of the store.</summary>
-    public void RemoveFrom(ClusterStateStore store)
+    /// <param name="store">From where.</param>
+    /// <param name="received">When the bytes that say so were here (<see cref="ChangeTimes.Received"/>); 0 if nobody noted it.</param>
+    public void RemoveFrom(ClusterStateStore store, long received = 0)
     {
+        var times = new ChangeTimes(null, received);
         switch (Kind)
         {
             case ObjectReader.ServiceKind:
-                store.RemoveService(Name);
+                store.RemoveService(Name, times);
                 break;
             case ObjectReader.SliceKind:
-                store.RemoveSlice(Name);
+                store.RemoveSlice(Name, times);
                 break;
             case ObjectReader.NodeKind when string.Equals(Name.Name, store.NodeName, StringComparison.Ordinal):
                 store.RemoveNode();

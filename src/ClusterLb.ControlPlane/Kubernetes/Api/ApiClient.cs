@@ -122,6 +122,17 @@ internal sealed class ApiClient : IDisposable
         }
     }
 
+    /// <summary>The next request goes to the next server of the list, unless another failure has moved on since.</summary>
+    /// <param name="server">Who refused (<see cref="Server"/>).</param>
+    public void Leave(string server)
+    {
+        int index = Volatile.Read(ref _server);
+        if (ApiConnection.NameOf(Servers(index)) == server)
+        {
+            Leave(index);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 

@@ -35,6 +35,9 @@ internal sealed class ApiException : Exception
     /// <summary>The server does not know this resource.</summary>
     public bool IsNotFound => Status == HttpStatusCode.NotFound;
 
+    /// <summary>Another server of the same cluster may answer otherwise: one with old keys, without its role bindings yet, or no API server at all.</summary>
+    public bool IsOfThisServer => Status is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden or HttpStatusCode.NotFound;
+
     /// <summary>The server does not know these parameters: how older ones answer to streaming lists.</summary>
     public bool IsBadRequest => Status is HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity;
 

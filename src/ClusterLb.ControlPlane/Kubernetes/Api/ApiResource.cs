@@ -24,6 +24,9 @@ internal sealed record ApiResource(string Plural, string Group, string Kind, str
     /// <summary>group/v1.</summary>
     public string ApiVersion => Group.Length == 0 ? "v1" : Group + "/v1";
 
+    /// <summary>Nothing is served without it; a server may lack, or not let us read, the others.</summary>
+    public bool IsNeeded => this != ServiceCidrs;
+
     private string Path => Group.Length == 0 ? $"api/v1/{Plural}" : $"apis/{Group}/v1/{Plural}";
 
     /// <summary>This node's object alone: thousands of nodes tell their status all the time.</summary>

@@ -49,7 +49,12 @@ public sealed class ApiServerSource : IObjectSource, IDisposable
                 ApiResourceStatus[] resources = [.. _reflectors.Select(r => r.Status)];
                 IEnumerable<string> errors = resources.Where(r => r.State != ApiWatchState.NotOffered).Select(r => r.LastError);
                 return new ApiServerStatus(
-                    _client.Server, _connection.Origin, _connected, _since, string.Join(" ", errors.Append(_events.LastError).Where(e => e.Length > 0).Distinct(StringComparer.Ordinal)), [.. resources]);
+                    _client.Server, _connection.Origin, _connected, _since,
+                    string.Join("; ", errors.Append(_events.LastError).Where(e => e.Length > 0).Select(e => e.TrimEnd('.')).Distinct(StringComparer.Ordinal)),
+                    [.. resources])
+                {
+                    DroppedEvents = _events.Dropped,
+                };
             }
         }
     }
@@ -69,16 +74,31 @@ public sealed class ApiServerSource : IObjectSource, IDisposable
             _reflectors = [services, slices, nodes, ranges];
         }
 
-        await Task.WhenAll([.. _reflectors.Select(r => r.RunAsync(cancellation)), _events.RunAsync(store.NodeName, UidOf, cancellation), CompleteAsync()]);
+        // One that dies ends all: a node that follows only some resources would serve what is long gone, and look well.
+        using var all = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        await Task.WhenAll([.. _reflectors.Select(r => EndAllAsync(r.RunAsync(all.Token))), EndAllAsync(_events.RunAsync(store.NodeName, UidOf, all.Token)), CompleteAsync()]);
 
         Guid? UidOf(string kind, ObjectName name) => targets.FirstOrDefault(t => t.Resource.Kind == kind)?.UidOf(name);
+
+        async Task EndAllAsync(Task one)
+        {
+            try
+            {
+                await one;
+            }
+            catch
+            {
+                await all.CancelAsync();
+                throw;
+            }
+        }
 
         async Task CompleteAsync()
         {
             // Without the ranges it works too, so nothing waits for them longer than for an answer.
-            await Task.WhenAll(services.Listed, slices.Listed, nodes.Listed, ranges.Settled).WaitAsync(cancellation).ConfigureAwait(
+            await Task.WhenAll(services.Listed, slices.Listed, nodes.Listed, ranges.Settled).WaitAsync(all.Token).ConfigureAwait(
                 ConfigureAwaitOptions.SuppressThrowing);
-            if (!cancellation.IsCancellationRequested)
+            if (!all.IsCancellationRequested)
             {
                 store.SourceComplete();
             }
@@ -100,7 +120,7 @@ public sealed class ApiServerSource : IObjectSource, IDisposable
         lock (_lock)
         {
             bool connected = _reflectors.Length > 0
-                && _reflectors.All(r => r.Resource == ApiResource.ServiceCidrs || r.Status.State == ApiWatchState.Watching);
+                && _reflectors.All(r => !r.Resource.IsNeeded || r.Status.State == ApiWatchState.Watching);
             if (connected != _connected)
             {
                 _connected = connected;

@@ -10,4 +10,8 @@ namespace ClusterLb.ControlPlane.Kubernetes.Api;
 /// <param name="LastError">Why not connected; empty if it is.</param>
 /// <param name="Resources">Each resource by itself.</param>
 public sealed record ApiServerStatus(
-    string Server, string Origin, bool Connected, DateTimeOffset Since, string LastError, ImmutableArray<ApiResourceStatus> Resources);
+    string Server, string Origin, bool Connected, DateTimeOffset Since, string LastError, ImmutableArray<ApiResourceStatus> Resources)
+{
+    /// <summary>Events that were not written since the start: too many at once, or the server did not take them.</summary>
+    public long DroppedEvents { get; init; }
+}

@@ -17,7 +17,9 @@ internal interface IReflectorTarget
     void Put(JsonElement item, long received);
 
     /// <summary>An object is gone, or is no longer selected.</summary>
-    void Remove(JsonElement item);
+    /// <param name="item">The object as it was last.</param>
+    /// <param name="received">When the bytes that say so were here (<see cref="TimeProvider.GetTimestamp"/>).</param>
+    void Remove(JsonElement item, long received);
 
     /// <summary>The list is complete: what was not put since it began is gone.</summary>
     void EndList();

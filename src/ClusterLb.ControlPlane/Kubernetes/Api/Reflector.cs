@@ -22,6 +22,9 @@ internal sealed class Reflector
     private const int ReadSize = 64 * 1024; // bytes; HTTP/2 frames have 16 KiB
     private static readonly TimeSpan Short = TimeSpan.FromSeconds(1);
 
+    /// <summary>A refusal comes as an event right behind the head of the answer: a watch that is silent for so long was accepted.</summary>
+    internal static readonly TimeSpan Accepted = TimeSpan.FromMilliseconds(250);
+
     private readonly ApiClient _client;
     private readonly IReflectorTarget _target;
     private readonly ApiTimes _times;
@@ -87,6 +90,7 @@ internal sealed class Reflector
     /// <returns>How long to wait before the next.</returns>
     private async Task<TimeSpan> RoundAsync(CancellationToken cancellation)
     {
+        string server = _client.Server;
         try
         {
             if (_version is null && !Streams)
@@ -99,14 +103,14 @@ internal sealed class Reflector
         catch (ApiException e) when (e.NeedsList)
         {
             _version = null;
-            return Failed(e.Message, _backoff.Spread());
+            return Failed(e.Message, _backoff.Expired());
         }
         catch (ApiException e) when (e.IsBadRequest && _version is null && Streams)
         {
             GiveStreamsUp(); // an older server: in pages, at once
             return TimeSpan.Zero;
         }
-        catch (ApiException e) when (e.IsNotFound)
+        catch (ApiException e) when (e.IsNotFound && !Resource.IsNeeded)
         {
             _target.NotOffered();
             TimeSpan wait = Failed(e.Message, _times.NotOffered);
@@ -115,6 +119,11 @@ internal sealed class Reflector
         }
         catch (ApiException e)
         {
+            if (e.IsOfThisServer && Resource.IsNeeded)
+            {
+                _client.Leave(server);
+            }
+
             TimeSpan wait = _backoff.Next();
             return Failed(e.Message, e.RetryAfter > wait ? e.RetryAfter.Value : wait);
         }
@@ -209,17 +218,14 @@ internal sealed class Reflector
             {
                 _target.BeginList();
             }
-            else
-            {
-                Set(ApiWatchState.Watching, "");
-            }
 
             using var limit = new SilenceLimit(cancellation);
             while (true)
             {
                 // A list that is silent is stuck; a watch may be silent until its time is over, for its connection is pinged.
                 TimeSpan left = length + _times.WatchGrace - _time.GetElapsedTime(start);
-                ReadResult read = await limit.ReadAsync(pipe, _version is null ? _times.Silence : left, $"watch {Resource.Plural}", _client.Server);
+                ValueTask<ReadResult> reading = limit.ReadAsync(pipe, _version is null ? _times.Silence : left, $"watch {Resource.Plural}", _client.Server);
+                ReadResult read = await (_version is not null && _status.State != ApiWatchState.Watching ? AcceptedAsync(reading.AsTask()) : reading);
                 long received = _time.GetTimestamp();
                 ReadOnlySequence<byte> rest = read.Buffer;
                 while (JsonLine.TryTake(ref rest, out ReadOnlySequence<byte> line))
@@ -243,6 +249,11 @@ internal sealed class Reflector
         }
         finally
         {
+            if (_version is not null && _time.GetElapsedTime(start) >= Short)
+            {
+                _backoff.Reset(); // also without an event
+            }
+
             await pipe.CompleteAsync();
         }
 
@@ -256,6 +267,20 @@ internal sealed class Reflector
         return lasted >= length * 0.9 ? TimeSpan.Zero // the server's clock began a little earlier
             : lasted < Short && events == 0 ? Failed($"Cannot watch {Resource.Plural}: {_client.Server} ends the watch at once.", _backoff.Next())
             : _backoff.Spread(); // a server that goes ends all its watches
+    }
+
+    /// <summary>Waits for the first event of a watch; when none comes at once, that says too that it was accepted.</summary>
+    private async ValueTask<ReadResult> AcceptedAsync(Task<ReadResult> reading)
+    {
+        try
+        {
+            return await reading.WaitAsync(Accepted, _time);
+        }
+        catch (TimeoutException) when (!reading.IsFaulted)
+        {
+            Set(ApiWatchState.Watching, "");
+            return await reading;
+        }
     }
 
     private void Apply(in ReadOnlySequence<byte> line, long received)
@@ -272,7 +297,7 @@ internal sealed class Reflector
                 _target.Put(item, received);
                 break;
             case WatchEvent.Delete:
-                _target.Remove(item);
+                _target.Remove(item, received);
                 break;
             case WatchEvent.Error:
                 throw ApiStatusReader.Read(item, $"watch {Resource.Plural}", _client.Identity);
@@ -282,6 +307,7 @@ internal sealed class Reflector
         if (_version is not null)
         {
             _backoff.Reset();
+            Set(ApiWatchState.Watching, "");
             _version = metadata.TryText("resourceVersion", out string? version) && version.Length > 0 ? version : _version;
         }
         else if (type == WatchEvent.Bookmark && metadata.Field("annotations").TryText("k8s.io/initial-events-end", out string? isEnd) && isEnd == "true")

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
@@ -24,7 +25,7 @@ internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTar
     /// <inheritdoc/>
     public void Put(JsonElement item, long received)
     {
-        if (!item.Field("metadata").TryText("name", out string? name))
+        if (!TryName(item, out string? name))
         {
             return;
         }
@@ -33,7 +34,7 @@ internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTar
         var problems = new List<ObjectProblem>();
         foreach (JsonElement field in item.Field("spec").Items("cidrs"))
         {
-            if (field.ValueKind == JsonValueKind.String && IpPrefix.TryParse(field.GetString(), out IpPrefix block))
+            if (TryBlock(field, out IpPrefix block))
             {
                 blocks.Add(block);
             }
@@ -49,9 +50,9 @@ internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTar
     }
 
     /// <inheritdoc/>
-    public void Remove(JsonElement item)
+    public void Remove(JsonElement item, long received)
     {
-        if (item.Field("metadata").TryText("name", out string? name))
+        if (TryName(item, out string? name))
         {
             Remove(name);
             Tell();
@@ -87,6 +88,32 @@ internal sealed class ServiceCidrTarget(ClusterStateStore store) : IReflectorTar
         if (_isComplete) // half a list would take routes away
         {
             store.SetServiceCidrs([.. _known.Values.SelectMany(k => k.Blocks).Distinct().Order()]);
+        }
+    }
+
+    private static bool TryName(JsonElement item, [NotNullWhen(true)] out string? name)
+    {
+        try
+        {
+            return item.Field("metadata").TryText("name", out name);
+        }
+        catch (InvalidOperationException)
+        {
+            name = null; // a text that is no text: half a surrogate pair
+            return false;
+        }
+    }
+
+    private static bool TryBlock(JsonElement field, out IpPrefix block)
+    {
+        block = default;
+        try
+        {
+            return field.ValueKind == JsonValueKind.String && IpPrefix.TryParse(field.GetString(), out block);
+        }
+        catch (InvalidOperationException)
+        {
+            return false; // as in a name
         }
     }
 

@@ -55,15 +55,15 @@ internal sealed class StoreTarget(ClusterStateStore store, ApiResource resource)
         }
 
         store.SetProblems(Origin, found.Kind, found.Name, found.Problems);
-        found.ApplyTo(store);
+        found.ApplyTo(store, received);
     }
 
     /// <inheritdoc/>
-    public void Remove(JsonElement item)
+    public void Remove(JsonElement item, long received)
     {
         if (TryName(item, out ObjectName name))
         {
-            Remove(name);
+            Remove(name, received);
         }
     }
 
@@ -76,7 +76,7 @@ internal sealed class StoreTarget(ClusterStateStore store, ApiResource resource)
             gone = [.. _known.Where(k => k.Value.List != _list).Select(k => k.Key)];
         }
 
-        Array.ForEach(gone, Remove);
+        Array.ForEach(gone, name => Remove(name, 0)); // when the list was read says nothing about when they went
     }
 
     /// <inheritdoc/>
@@ -93,7 +93,7 @@ internal sealed class StoreTarget(ClusterStateStore store, ApiResource resource)
         return found;
     }
 
-    private void Remove(ObjectName name)
+    private void Remove(ObjectName name, long received)
     {
         lock (_lock)
         {
@@ -101,7 +101,7 @@ internal sealed class StoreTarget(ClusterStateStore store, ApiResource resource)
         }
 
         store.SetProblems(Origin, resource.Kind, name, []);
-        new KubernetesObject(resource.Kind, name, ReadOutcome.Ignored).RemoveFrom(store);
+        new KubernetesObject(resource.Kind, name, ReadOutcome.Ignored).RemoveFrom(store, received);
     }
 
     private static bool TryName(JsonElement item, out ObjectName name)

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using ClusterLb.ControlPlane.Kubernetes.Api;
 using ClusterLb.ControlPlane.Model;
@@ -153,6 +154,124 @@ public sealed class ReflectorTests
             && it.Store.ServiceCidrs.Length == 1);
 
         Assert.NotNull(it.Find("stays"));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task After_a_restart_of_the_server_the_first_410_waits_a_moment_only_and_is_never_shown_as_watching(bool asStatus)
+    {
+        await using SourceFixture it = await PrepareAsync();
+        it.Server.RefusesExpiredVersions = asStatus;
+        it.Server.Put(Service("web"));
+        var time = new NotedTime();
+        using var client = new ApiClient(it.Connection(), Impatient);
+        ApiTimes times = Impatient with { MaxBackoff = TimeSpan.FromHours(1) };
+        var reflector = new Reflector(client, ApiResource.Services, new StoreTarget(it.Store, ApiResource.Services), times, time, new Random(1));
+        var statuses = new List<ApiResourceStatus>();
+        int expiredAt = -1;
+        reflector.Changed += status =>
+        {
+            lock (statuses)
+            {
+                statuses.Add(status);
+                expiredAt = status.LastError.Contains("410", StringComparison.Ordinal) && expiredAt < 0 ? time.Waits.Length : expiredAt;
+            }
+        };
+        using var stop = new CancellationTokenSource();
+        Task running = reflector.RunAsync(stop.Token);
+        await it.UntilAsync(() => it.Server.OpenWatches("services") == 1);
+
+        await it.Server.KillAsync();
+        await it.UntilAsync(() => time.Waits.Count(wait => wait >= times.MinBackoff) >= 5);
+        it.Server.Compact();
+        it.Server.Put(Service("after", "10.96.0.11"));
+        await it.Server.StartAsync();
+        await it.UntilAsync(() => it.Find("after") is not null && reflector.Status.State == ApiWatchState.Watching);
+        await stop.CancelAsync();
+        await running;
+
+        lock (statuses)
+        {
+            int expired = statuses.FindIndex(s => s.State == ApiWatchState.Waiting && s.LastError.Contains("410", StringComparison.Ordinal));
+            Assert.True(expired > 0, string.Join("; ", statuses));
+            Assert.Equal(ApiWatchState.Waiting, statuses[expired - 1].State);
+            Assert.All(time.Waits.Skip(expiredAt).Where(wait => wait != Reflector.Accepted), wait => Assert.InRange(wait, TimeSpan.Zero, times.MinBackoff));
+        }
+    }
+
+    [Theory]
+    [InlineData(HttpStatusCode.Unauthorized)]
+    [InlineData(HttpStatusCode.Forbidden)]
+    [InlineData(HttpStatusCode.NotFound)]
+    public async Task What_one_server_refuses_is_asked_of_the_next_one(HttpStatusCode refusal)
+    {
+        await using FakeApiServer odd = await FakeApiServer.StartNewAsync();
+        await using SourceFixture it = await PrepareAsync();
+        odd.Tokens[it.Server.AgentToken] = true;
+        odd.Fail("services", refusal, "", times: 1000);
+        it.Server.Put(Service("web"));
+        it.Follow(connection: it.Connection() with
+        {
+            Servers = [new Uri($"https://{odd.EndPoint}/"), new Uri($"https://{it.Server.EndPoint}/")],
+            Authorities = CredentialText.Given(odd.AuthorityPem + "\n" + it.Server.AuthorityPem, "a test"),
+        });
+
+        await it.UntilAsync(() => it.Find("web") is not null);
+    }
+
+    [Fact]
+    public async Task A_single_server_that_does_not_know_services_is_soon_asked_again()
+    {
+        await using SourceFixture it = await PrepareAsync();
+        it.Server.Fail("services", HttpStatusCode.NotFound, "NotFound", times: 3); // it is starting
+        it.Server.Put(Service("web"));
+        it.Follow();
+
+        await it.UntilAsync(() => it.Find("web") is not null);
+        Assert.DoesNotContain(it.Statuses, s => s is { Resource: "services", State: ApiWatchState.NotOffered });
+    }
+
+    [Fact]
+    public async Task A_fault_in_one_watch_ends_them_all()
+    {
+        await using SourceFixture it = await PrepareAsync();
+        using var source = new ApiServerSource(it.Connection(), Impatient);
+        source.Changed += status => throw new TimeZoneNotFoundException(status.Resource);
+        Task running = source.RunAsync(it.Store, CancellationToken.None);
+
+        await Assert.ThrowsAsync<TimeZoneNotFoundException>(() => running.WaitAsync(Patience));
+    }
+
+    [Fact]
+    public async Task A_range_that_is_no_text_is_named_and_the_others_count()
+    {
+        await using SourceFixture it = await StartAsync();
+        await it.UntilAsync(() => it.Server.OpenWatches("servicecidrs") == 1);
+        it.Server.SendLine("servicecidrs", """{"type":"ADDED","object":{"metadata":{"name":"\ud800","resourceVersion":"7"},"spec":{"cidrs":["10.98.0.0/16"]}}}""");
+        it.Server.SendLine("servicecidrs", """{"type":"ADDED","object":{"metadata":{"name":"half","resourceVersion":"8"},"spec":{"cidrs":["\ud800","10.97.0.0/16"]}}}""");
+
+        await it.UntilAsync(() => it.Store.ServiceCidrs.Contains(IpPrefix.Parse("10.97.0.0/16")));
+        Assert.Contains(it.Store.Problems, p => p.Name.Name == "half" && p.Field == "spec.cidrs");
+        Assert.DoesNotContain(IpPrefix.Parse("10.98.0.0/16"), it.Store.ServiceCidrs);
+    }
+
+    [Fact]
+    public async Task A_deletion_tells_when_it_was_received()
+    {
+        await using SourceFixture it = await StartAsync(server =>
+        {
+            server.Put(Service("web"));
+            server.Put(Slice("web-1", "web", "10.244.1.5"));
+        });
+        it.Store.TakeChanges();
+        it.Store.Pending.Written();
+        var slices = new StoreTarget(it.Store, ApiResource.Slices);
+        var services = new StoreTarget(it.Store, ApiResource.Services);
+        slices.Remove(JsonDocument.Parse("""{"metadata":{"name":"web-1","namespace":"test"}}""").RootElement, 4711);
+        services.Remove(JsonDocument.Parse("""{"metadata":{"name":"web","namespace":"test"}}""").RootElement, 4712);
+
+        Assert.Equal([4711L, 4712L], it.Store.TakeChanges().Observed.Where(o => o.IsRemoval).Select(o => o.Times.Received));
     }
 
     [Fact]
@@ -487,6 +606,50 @@ public sealed class ReflectorTests
         backoff.Reset();
         Assert.InRange(backoff.Spread().TotalSeconds, 0, 1);
         Assert.InRange(backoff.Next().TotalSeconds, 1, 2);
+    }
+
+    [Fact]
+    public void The_first_wait_after_a_version_that_is_too_old_is_short_whatever_failed_before_and_those_after_it_double()
+    {
+        var backoff = new Backoff(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(30), new Random(1));
+        for (int round = 0; round < 3; round++)
+        {
+            for (int failure = 0; failure < 10; failure++)
+            {
+                backoff.Next(); // the server is away
+            }
+
+            Assert.InRange(backoff.Expired().TotalSeconds, 0, 1);
+            Assert.All([1, 2, 4], seconds => Assert.InRange(backoff.Expired().TotalSeconds, seconds, 2 * seconds));
+            backoff.Reset(); // an event came
+        }
+    }
+
+    /// <summary>The system's clock, and for how long it was asked to wait.</summary>
+    private sealed class NotedTime : TimeProvider
+    {
+        private readonly List<TimeSpan> _waits = [];
+
+        public TimeSpan[] Waits
+        {
+            get
+            {
+                lock (_waits)
+                {
+                    return [.. _waits];
+                }
+            }
+        }
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            lock (_waits)
+            {
+                _waits.Add(dueTime);
+            }
+
+            return base.CreateTimer(callback, state, dueTime, period);
+        }
     }
 
     private static int Streamed(FakeApiServer server) =>
