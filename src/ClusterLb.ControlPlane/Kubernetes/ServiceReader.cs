@@ -221,7 +221,7 @@ internal static class ServiceReader
 
         if (index > 0 && !isLimited)
         {
-            context.Report("spec.loadBalancerSourceRanges", "no valid range is left: everyone is let in");
+            context.Report("spec.loadBalancerSourceRanges", "no valid range is left: everyone is let in", ProblemEffect.TakenDifferently);
         }
     }
 
