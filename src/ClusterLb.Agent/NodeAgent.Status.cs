@@ -2,9 +2,11 @@ using System.Collections.Immutable;
 using System.Diagnostics.Metrics;
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.DataplaneChild;
+using ClusterLb.Agent.Explain;
 using ClusterLb.Agent.HealthCheck;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.ControlPlane.Reconciler;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Host;
 using ClusterLb.Dataplane.Maps;
@@ -52,6 +54,9 @@ public sealed partial class NodeAgent : IAdminTarget
         IReadOnlyList<TracedChange> changes = _firstPackets.ReadTrace();
         return new SyncTraceReport { Stages = StageLatency.Of(changes), FirstListMs = _trace.FirstList?.TotalMilliseconds, Changes = changes };
     }
+
+    BackendDecisions? IAdminTarget.Decisions(string servicePort, IpProtocol protocol, bool isIpv4) =>
+        BackendDecisions.Of(_store, servicePort, protocol, isIpv4);
 
     Task<long> IAdminTarget.FlushAsync(FlushRequest which, CancellationToken cancellation) => _dataplane.FlushAsync(which.ToFilter(), cancellation);
 

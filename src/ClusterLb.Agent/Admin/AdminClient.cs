@@ -2,6 +2,7 @@ using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using ClusterLb.Agent.Explain;
 using ClusterLb.Dataplane.Host;
 
 namespace ClusterLb.Agent.Admin;
@@ -32,6 +33,19 @@ public sealed class AdminClient : IDisposable
     /// <exception cref="AdminException">No agent answers, or not as it should.</exception>
     public Task<SyncTraceReport> SyncTraceAsync(CancellationToken cancellation = default) =>
         SendAsync(HttpMethod.Get, "sync/trace", null, AdminJson.Default.SyncTraceReport, cancellation);
+
+    /// <summary>GET /decisions: how the compiler came to the backends of a service port.</summary>
+    /// <param name="servicePort"><c>namespace/name:port</c>, without the colon for an unnamed port.</param>
+    /// <param name="protocol">TCP, UDP, SCTP.</param>
+    /// <param name="isIpv4">The family.</param>
+    /// <param name="cancellation">Gives up.</param>
+    /// <exception cref="AdminException">No agent answers, or it does not know the port.</exception>
+    public async Task<BackendDecisions> DecisionsAsync(string servicePort, string protocol, bool isIpv4, CancellationToken cancellation = default)
+    {
+        string query = $"decisions?service={Uri.EscapeDataString(servicePort)}&protocol={Uri.EscapeDataString(protocol)}&family={(isIpv4 ? "IPv4" : "IPv6")}";
+        BackendDecisions answer = await SendAsync(HttpMethod.Get, query, null, AdminJson.Default.BackendDecisions, cancellation);
+        return answer.Backends is null ? throw new AdminException($"The agent at {_socketPath} does not know service port {servicePort}.") : answer;
+    }
 
     /// <summary>POST /conntrack/flush: forgets flows.</summary>
     /// <returns>How many were forgotten.</returns>

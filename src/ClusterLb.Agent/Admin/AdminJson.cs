@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using ClusterLb.Agent.Explain;
 using ClusterLb.Dataplane.Host;
 
 namespace ClusterLb.Agent.Admin;
@@ -6,6 +7,7 @@ namespace ClusterLb.Agent.Admin;
 /// <summary>JSON of the admin API, without reflection. Also for the command line, which prints the same.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true)]
 [JsonSerializable(typeof(AgentStatus))]
+[JsonSerializable(typeof(BackendDecisions))]
 [JsonSerializable(typeof(SyncTraceReport))]
 [JsonSerializable(typeof(AdminAnswer))]
 [JsonSerializable(typeof(FlushRequest))]

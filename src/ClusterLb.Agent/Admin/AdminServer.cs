@@ -1,7 +1,9 @@
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using ClusterLb.Agent.Explain;
 using ClusterLb.Agent.Http;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Host;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -72,6 +74,12 @@ internal sealed class AdminServer : IAsyncDisposable
             return;
         }
 
+        if (request == "GET /decisions")
+        {
+            await WriteDecisionsAsync(context);
+            return;
+        }
+
         AdminAnswer? answer;
         try
         {
@@ -99,6 +107,18 @@ internal sealed class AdminServer : IAsyncDisposable
         _log.LogInformation("Admin request {Request} {Done} {Answer}", request, answer.Done, answer.Message);
         int status = answer.Done ? StatusCodes.Status200OK : StatusCodes.Status409Conflict;
         await WriteAsync(context, status, answer, AdminJson.Default.AdminAnswer);
+    }
+
+    /// <summary>Of ?service=NAMESPACE/NAME:PORT&amp;protocol=TCP&amp;family=IPv4.</summary>
+    private Task WriteDecisionsAsync(HttpContext context)
+    {
+        IQueryCollection query = context.Request.Query;
+        BackendDecisions? decisions = Enum.TryParse(query["protocol"], ignoreCase: true, out IpProtocol protocol)
+            ? _target.Decisions(query["service"].ToString(), protocol, query["family"] != "IPv6")
+            : null;
+        return decisions is not null
+            ? WriteAsync(context, StatusCodes.Status200OK, decisions, AdminJson.Default.BackendDecisions)
+            : WriteAsync(context, StatusCodes.Status404NotFound, new AdminAnswer(false, $"There is no service port {query["service"]}."), AdminJson.Default.AdminAnswer);
     }
 
     private async Task<AdminAnswer> FlushAsync(HttpContext context)

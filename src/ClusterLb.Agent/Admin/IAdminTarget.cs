@@ -1,3 +1,5 @@
+using ClusterLb.Agent.Explain;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Host;
 
 namespace ClusterLb.Agent.Admin;
@@ -10,6 +12,9 @@ internal interface IAdminTarget
 
     /// <summary>GET /sync/trace.</summary>
     SyncTraceReport SyncTrace();
+
+    /// <summary>GET /decisions: how the compiler came to the backends of a service port; null if there is no such port.</summary>
+    BackendDecisions? Decisions(string servicePort, IpProtocol protocol, bool isIpv4);
 
     /// <summary>POST /conntrack/flush.</summary>
     /// <returns>How many flows were forgotten.</returns>

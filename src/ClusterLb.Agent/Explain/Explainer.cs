@@ -38,7 +38,7 @@ public sealed class Explainer(LbMaps maps)
             Why = Wording.Why(first, frontend),
             Frontend = frontend,
             NearMisses = frontend is null ? new NearMisses(maps).Find(tuple) : null,
-            Backends = [.. trials.Where(t => t.First.Verdict == Verdict.Forward).Select(t => Describe(t, tuple, words))],
+            Backends = [.. trials.Where(t => t.First.Verdict == Verdict.Forward).Select(t => Describe(t, tuple, words, frontend))],
             Answer = first.Verdict == Verdict.Reject ? first.Text : null,
         };
     }
@@ -116,6 +116,8 @@ public sealed class Explainer(LbMaps maps)
             maps.ServiceNames.TryLookup(entry.ServicePortId, out string? name) ? name : "",
             Wording.TypeOf(entry.Flags),
             scope,
+            IsLocal(entry.Flags, scope) ? "Local" : "Cluster",
+            Wording.ProtocolOf(frontend.Protocol),
             CountOf(key),
             entry.Flags.HasFlag(ServiceFlags.Affinity) ? entry.AffinityTimeoutSeconds : null,
             AlgorithmNames.Of(entry.Algorithm),
@@ -123,9 +125,13 @@ public sealed class Explainer(LbMaps maps)
             isSplit ? CountOf(key with { Scope = key.Scope.Canary() }) : null);
     }
 
+    /// <summary>The scope's backends are those of this node: by the policy of the frontend's kind, and for sources outside only if there are two.</summary>
+    private static bool IsLocal(ServiceFlags flags, string scope) =>
+        flags.HasFlag(ServiceFlags.InternalLocalScope) || (flags.HasFlag(ServiceFlags.ExternalLocalScope) && scope != "internal");
+
     private uint CountOf(ServiceKey head) => maps.Services.TryLookup(head, out ServiceEntry entry) ? entry.Count : 0;
 
-    private ExplainedBackend Describe(Trial trial, FlowTuple tuple, Wording words)
+    private ExplainedBackend Describe(Trial trial, FlowTuple tuple, Wording words, ExplainedFrontend? frontend)
     {
         FlowTuple sent = trial.First.Written ?? default;
         FlowTuple answer = trial.Answer?.Written ?? default;
@@ -136,7 +142,7 @@ public sealed class Explainer(LbMaps maps)
             trial.First.Meta.Selection.IsCanary,
             Wording.ChosenBy(trial.First.Meta.Selection),
             trial.First.Meta.Masqueraded,
-            words.MasqueradeWhy(trial.First.Meta.Masqueraded, sent),
+            words.MasqueradeWhy(trial.First.Meta.Masqueraded, sent, frontend),
             sent.ToString(),
             answer.ToString(),
             trial.AnswersFrom(tuple));

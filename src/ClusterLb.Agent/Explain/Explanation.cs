@@ -36,6 +36,15 @@ public sealed record Explanation
     /// <summary>Every backend that a new connection may get, as packets through the pipeline have shown.</summary>
     public IReadOnlyList<ExplainedBackend> Backends { get; init; } = [];
 
+    /// <summary>Whether hints of the backends were used, and if not why; null if none has one, or nobody knows.</summary>
+    public string? Hints { get; init; }
+
+    /// <summary>Backends of the service port that this source cannot get; null if nobody knows.</summary>
+    public IReadOnlyList<LeftOutBackend>? LeftOut { get; init; }
+
+    /// <summary>Why nobody knows of hints and of who is left out; null if somebody does.</summary>
+    public string? LeftOutUnknown { get; init; }
+
     /// <summary>A rejected packet's answer, as one line.</summary>
     public string? Answer { get; init; }
 
@@ -44,4 +53,17 @@ public sealed record Explanation
 
     /// <summary>Why nobody could look for a live flow; null if somebody did, or there are only manifests.</summary>
     public string? LiveFlowUnknown { get; init; }
+
+    /// <summary>With what the compiler decided about the frontend's backends.</summary>
+    public Explanation With(BackendDecisions decisions) => this with
+    {
+        Hints = Frontend?.Set == "Local" ? null : decisions.Hints, // they never narrow a local set
+        LeftOut =
+        [
+            .. decisions.Backends
+                .Select(b => (b.Backend, Why: Frontend?.Set == "Local" ? b.NotInLocalSet : b.NotInClusterSet))
+                .Where(b => b.Why is not null)
+                .Select(b => new LeftOutBackend(b.Backend, b.Why!)),
+        ],
+    };
 }

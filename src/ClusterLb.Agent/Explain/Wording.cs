@@ -11,22 +11,16 @@ internal sealed class Wording(LbMaps maps, FlowTuple tuple)
     private readonly NodeEntry _node = maps.Node.TryLookup(0, out NodeEntry node) ? node : NodeEntry.Default;
 
     /// <summary>What the maps know of the source address.</summary>
-    public string SourceKind => KindOf(maps.Classify(tuple.Source), "outside of the cluster");
+    public string SourceKind => KindOf(maps.Classify(tuple.Source) | (tuple.Source.IsLoopback ? NetworkFlags.NodeAddress : NetworkFlags.None), "outside of the cluster");
 
     /// <summary>What the maps know of the destination address.</summary>
     public string DestinationKind => KindOf(maps.Classify(tuple.Destination), "no address of services, pods or this node");
 
     /// <summary>A pod (where pods can be told) or this node.</summary>
-    public bool IsInsideCluster
-    {
-        get
-        {
-            NetworkFlags source = maps.Classify(tuple.Source);
-            return source.HasFlag(NetworkFlags.NodeAddress) || (source.HasFlag(NetworkFlags.PodRange) && DetectsPods);
-        }
-    }
+    public bool IsInsideCluster => Sender.Of(maps, tuple.Source, _node.Flags).IsInsideCluster;
 
-    private bool DetectsPods => !_node.Flags.HasFlag(NodeFlags.NoLocalDetection);
+    private bool DetectsPods =>
+        (_node.Flags & (NodeFlags.NoLocalDetection | (tuple.IsIpv4 ? NodeFlags.NoIpv4Detection : NodeFlags.NoIpv6Detection))) == NodeFlags.None;
 
     /// <summary><c>10.96.0.10:80/TCP</c>.</summary>
     public static string AddressOf(IpAddr address, ushort port, IpProtocol protocol) => $"{address.WithPort(port)}/{ProtocolOf(protocol)}";
@@ -60,11 +54,12 @@ internal sealed class Wording(LbMaps maps, FlowTuple tuple)
     };
 
     /// <summary>A few words; <paramref name="isMasqueraded"/> is what the pipeline did.</summary>
-    public string MasqueradeWhy(bool isMasqueraded, FlowTuple sent)
+    public string MasqueradeWhy(bool isMasqueraded, FlowTuple sent, ExplainedFrontend? frontend)
     {
+        bool isClusterIp = frontend is null or { Type: "ClusterIP" };
         if (!isMasqueraded)
         {
-            return !DetectsPods && !_node.Flags.HasFlag(NodeFlags.MasqueradeAll)
+            return isClusterIp && !DetectsPods && !_node.Flags.HasFlag(NodeFlags.MasqueradeAll)
                 ? "client address kept: pods are not told from others (detectLocal is off)"
                 : "client address kept: the answer comes back to this node by itself";
         }
@@ -74,13 +69,15 @@ internal sealed class Wording(LbMaps maps, FlowTuple tuple)
             return "hairpin: client and backend are the same pod, so the answer must be made to come back";
         }
 
-        if (_node.Flags.HasFlag(NodeFlags.MasqueradeAll))
+        if (!isClusterIp)
         {
-            return "masquerade-all is configured";
+            return frontend!.Scope == "internal"
+                ? "this node itself dials a frontend of policy Local: the backend may be on another node, and the answer must come back here"
+                : "traffic policy Cluster: the backend may be on another node, and the answer must come back to this one";
         }
 
-        return maps.Classify(tuple.Source).HasFlag(NetworkFlags.PodRange)
-            ? "traffic to this kind of frontend is masqueraded, so that the answer comes back to this node"
+        return _node.Flags.HasFlag(NodeFlags.MasqueradeAll)
+            ? "masquerade-all is configured"
             : "the client is not a pod, so the answer must be made to come back to this node";
     }
 

@@ -37,7 +37,7 @@ internal static class ExplainCommand
                 result.AddError("say either protocol, source and destination (tcp 10.244.1.2:40000 10.96.0.10:80), or --vectors FILE");
             }
         });
-        command.SetAction(parsed =>
+        command.SetAction(async (parsed, _) =>
         {
             if (parsed.GetRequiredValue(vectors) is { Length: > 0 } files)
             {
@@ -49,7 +49,7 @@ internal static class ExplainCommand
             using ExplainSource from = manifests.IsGiven(parsed)
                 ? ExplainSource.OfManifests(manifests.Read(parsed), terminal)
                 : ExplainSource.OfStateDir(common.StateDir(parsed));
-            Explanation explanation = from.WithLiveFlow(new Explainer(from.Maps).Explain(tuple), tuple);
+            Explanation explanation = await from.WithDecisionsAsync(from.WithLiveFlow(new Explainer(from.Maps).Explain(tuple), tuple), tuple);
             if (common.Format(parsed) == OutputFormat.Json)
             {
                 JsonOutput.WriteDocument(terminal.Out, explanation, OutputJson.Readable.Explanation);

@@ -1,7 +1,9 @@
 using ClusterLb.Agent;
+using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.Explain;
 using ClusterLb.Cli.Output;
 using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
@@ -13,12 +15,14 @@ internal sealed class ExplainSource : IDisposable
 {
     private readonly IDisposable _owner;
     private readonly string? _stateDir;
+    private readonly ClusterStateStore? _store;
 
-    private ExplainSource(LbMaps maps, IDisposable owner, string? stateDir)
+    private ExplainSource(LbMaps maps, IDisposable owner, string? stateDir, ClusterStateStore? store)
     {
         Maps = maps;
         _owner = owner;
         _stateDir = stateDir;
+        _store = store;
     }
 
     /// <summary>In memory.</summary>
@@ -30,7 +34,7 @@ internal sealed class ExplainSource : IDisposable
     {
         using SharedLbMaps live = StateFiles.OpenMaps(stateDir);
         LbMaps copy = LbMapsCopy.Of(live);
-        return new ExplainSource(copy, copy, stateDir);
+        return new ExplainSource(copy, copy, stateDir, store: null);
     }
 
     /// <summary>Manifests, compiled. What is wrong with them is said on standard error.</summary>
@@ -48,7 +52,7 @@ internal sealed class ExplainSource : IDisposable
             terminal.Error.WriteLine($"clusterlb explain: {problem}");
         }
 
-        return new ExplainSource(cluster.Maps, cluster, stateDir: null);
+        return new ExplainSource(cluster.Maps, cluster, stateDir: null, cluster.Store);
     }
 
     /// <summary>With the live flow of exactly this tuple, or why that cannot be known.</summary>
@@ -76,6 +80,32 @@ internal sealed class ExplainSource : IDisposable
         catch (IOException e)
         {
             return explanation with { LiveFlowUnknown = e.Message };
+        }
+    }
+
+    /// <summary>With who is left out and why: the maps hold only who is not.</summary>
+    public async Task<Explanation> WithDecisionsAsync(Explanation explanation, FlowTuple tuple)
+    {
+        if (explanation.Frontend is not { Service.Length: > 0 } frontend)
+        {
+            return explanation;
+        }
+
+        if (_store is not null)
+        {
+            return BackendDecisions.Of(_store, frontend.Service, Enum.Parse<IpProtocol>(frontend.Protocol, ignoreCase: true), tuple.IsIpv4) is { } known
+                ? explanation.With(known)
+                : explanation;
+        }
+
+        try
+        {
+            using var agent = new AdminClient(_stateDir!);
+            return explanation.With(await agent.DecisionsAsync(frontend.Service, frontend.Protocol, tuple.IsIpv4));
+        }
+        catch (AdminException e)
+        {
+            return explanation with { LeftOutUnknown = e.Message };
         }
     }
 

@@ -6,6 +6,7 @@ namespace ClusterLb.Cli.Output;
 internal static class ExplanationText
 {
     private const int BackendsInFull = 5;
+    private const int LeftOutInFull = 10;
 
     /// <summary>Prints it.</summary>
     public static void Write(Explanation e, TextWriter writer)
@@ -28,6 +29,7 @@ internal static class ExplanationText
             Line(writer, "answer", e.Answer);
         }
 
+        WriteLeftOut(e, writer);
         WriteBackends(e, writer);
     }
 
@@ -59,6 +61,29 @@ internal static class ExplanationText
             Line(writer, "choice", frontend.AffinitySeconds is { } seconds
                 ? $"a client stays with its backend for {seconds} s after its last new connection; else {choice}"
                 : $"{choice}, for every new connection");
+        }
+    }
+
+    private static void WriteLeftOut(Explanation e, TextWriter writer)
+    {
+        if (e.Hints is not null)
+        {
+            Line(writer, "hints", e.Hints);
+        }
+
+        if (e.LeftOutUnknown is not null)
+        {
+            Line(writer, "left out", $"not known ({e.LeftOutUnknown})");
+        }
+
+        foreach (LeftOutBackend backend in (e.LeftOut ?? []).Take(LeftOutInFull))
+        {
+            Line(writer, "left out", $"{backend.Backend}: {backend.Why}");
+        }
+
+        if (e.LeftOut?.Count > LeftOutInFull)
+        {
+            Line(writer, "left out", $"and {e.LeftOut.Count - LeftOutInFull} more (-o json tells all)");
         }
     }
 

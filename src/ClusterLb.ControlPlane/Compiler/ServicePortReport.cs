@@ -3,7 +3,7 @@ using ClusterLb.Dataplane;
 
 namespace ClusterLb.ControlPlane.Compiler;
 
-/// <summary>How the compiler came to the backends of a service port: for <c>explain</c> and <c>service get</c>.</summary>
+/// <summary>How the compiler came to the backends of a service port: for <c>explain</c>.</summary>
 /// <param name="Key">Its identity.</param>
 /// <param name="Topology">Whether hints were used; null if nobody has one.</param>
 /// <param name="Backends">All of them, whether or not they can be chosen, by address.</param>

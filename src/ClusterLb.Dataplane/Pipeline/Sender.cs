@@ -3,7 +3,7 @@ using ClusterLb.Dataplane.Maps;
 namespace ClusterLb.Dataplane.Pipeline;
 
 /// <summary>Where the sender of a packet is, as far as the rules of masquerading and of scopes care (semantics R20, R22).</summary>
-internal readonly record struct Sender(bool IsPod, bool IsThisNode)
+public readonly record struct Sender(bool IsPod, bool IsThisNode)
 {
     /// <summary>A pod of any node, or this node itself.</summary>
     public bool IsInsideCluster => IsPod || IsThisNode;

@@ -1,5 +1,7 @@
 using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.Explain;
 using ClusterLb.ControlPlane.Reconciler;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Host;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -44,6 +46,17 @@ public sealed class AdminServerTests : IAsyncLifetime
         Assert.Equal((20.0, 0.5, 1.0, null, FirstPacket.Awaited), (change.ApiMs, change.ReadMs, change.WriteMs, change.PacketMs, change.FirstPacket));
         Assert.Equal(["api", "read", "write", "packet", "total"], report.Stages.Select(s => s.Stage));
         Assert.Equal(0, report.Stages[3].Count);
+    }
+
+    [Fact]
+    public async Task Decisions_about_a_service_port_arrive_as_they_were_told()
+    {
+        BackendDecisions decisions = await _client.DecisionsAsync("default/web:http", "TCP", isIpv4: true);
+        Assert.Equal("Tcp, True", decisions.Hints);
+        Assert.Equal(new BackendDecision("10.244.1.5:8080/TCP", "not ready", null), Assert.Single(decisions.Backends));
+
+        AdminException e = await Assert.ThrowsAsync<AdminException>(() => _client.DecisionsAsync("default/none", "UDP", isIpv4: false));
+        Assert.Contains("does not know service port default/none", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -111,6 +124,10 @@ public sealed class AdminServerTests : IAsyncLifetime
             Steering = new SteeringStatus { Installed = true, Device = "clb0" },
             Maps = [new MapStatus("services", 3, 10)],
         });
+
+        public BackendDecisions? Decisions(string servicePort, IpProtocol protocol, bool isIpv4) => servicePort == "default/web:http"
+            ? new BackendDecisions($"{protocol}, {isIpv4}", [new BackendDecision("10.244.1.5:8080/TCP", "not ready", null)])
+            : null;
 
         public SyncTraceReport SyncTrace()
         {

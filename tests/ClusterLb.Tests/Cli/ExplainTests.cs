@@ -43,6 +43,30 @@ public sealed class ExplainTests : IDisposable
           ports: [ { port: 53, protocol: UDP } ]
         """;
 
+    private const string Hinted = """
+        apiVersion: v1
+        kind: Service
+        metadata: { name: hinted, namespace: default }
+        spec:
+          type: NodePort
+          externalTrafficPolicy: Local
+          clusterIP: 10.96.0.20
+          clusterIPs: [10.96.0.20]
+          ipFamilies: [IPv4]
+          ports: [ { name: http, port: 80, protocol: TCP, nodePort: 30080 } ]
+        ---
+        apiVersion: discovery.k8s.io/v1
+        kind: EndpointSlice
+        metadata: { name: hinted-1, namespace: default, labels: { kubernetes.io/service-name: hinted } }
+        addressType: IPv4
+        ports: [ { name: http, port: 8080, protocol: TCP } ]
+        endpoints:
+        - { addresses: [10.244.1.7], nodeName: node-a, hints: { forZones: [ { name: za } ] } }
+        - { addresses: [10.244.2.7], nodeName: node-b, hints: { forZones: [ { name: zb } ] } }
+        - { addresses: [10.244.2.8], nodeName: node-b, conditions: { ready: false } }
+        - { addresses: [10.244.2.9], nodeName: node-b, conditions: { ready: false, serving: true, terminating: true } }
+        """;
+
     private const string Config = """
         apiVersion: kubeproxy.config.k8s.io/v1alpha1
         kind: KubeProxyConfiguration
@@ -144,6 +168,33 @@ public sealed class ExplainTests : IDisposable
         Assert.Contains("slot 1 of the canary: 10.245.1.5:8080", text, StringComparison.Ordinal);
         Assert.Contains("slot 2 of the canary: 10.245.2.5:8080", text, StringComparison.Ordinal);
         Assert.Contains("slot 2: 10.244.2.5:8080", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task It_says_who_is_left_out_and_why_hints_were_not_used()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_directory, "manifests", "hinted.yaml"), Hinted);
+
+        string inside = (await Explain("tcp 10.244.1.2:40000 10.96.0.20:80")).Out;
+        Assert.Contains("hints         zone mode off: the zone of this node is not known", inside, StringComparison.Ordinal);
+        Assert.Contains("left out      10.244.2.8:8080/TCP: not ready", inside, StringComparison.Ordinal);
+        Assert.Contains("left out      10.244.2.9:8080/TCP: terminating, and ready ones exist", inside, StringComparison.Ordinal);
+
+        string outside = (await Explain("tcp 8.8.8.8:40000 192.168.0.2:30080")).Out;
+        Assert.Contains("left out      10.244.2.7:8080/TCP: on node node-b, this is node-a", outside, StringComparison.Ordinal);
+        Assert.DoesNotContain("hints", outside, StringComparison.Ordinal); // they never narrow a local set
+    }
+
+    [Fact]
+    public async Task A_loopback_source_is_this_node()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_directory, "manifests", "hinted.yaml"), Hinted.Replace("nodeName: node-a", "nodeName: node-b", StringComparison.Ordinal));
+
+        string text = (await Explain("tcp 127.0.0.1:40000 127.0.0.1:30080")).Out;
+
+        Assert.Contains("source        this node", text, StringComparison.Ordinal);
+        Assert.Contains("backends      2 slots, the internal set, because of the source", text, StringComparison.Ordinal);
+        Assert.Contains("masquerade  yes, this node itself dials a frontend of policy Local", text, StringComparison.Ordinal);
     }
 
     [Fact]
