@@ -1,4 +1,5 @@
 using ClusterLb.ControlPlane.Kubernetes;
+using ClusterLb.Dataplane.Maps;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -65,8 +66,14 @@ public static class AgentOptionsReader
             }
         }
 
-        return new AgentOptionsResult(options, findings.Problems, findings.Warnings);
+        return new AgentOptionsResult(WithRoomForTables(options), findings.Problems, findings.Warnings);
     }
+
+    /// <summary>Where every service chooses by a hash, each needs a table.</summary>
+    private static AgentOptions WithRoomForTables(AgentOptions options) =>
+        options.Selection.Algorithm.IsHash() && options.Maps.MaglevTables == new LbMapCapacities().MaglevTables
+            ? options with { Maps = options.Maps with { MaglevTables = LbMapCapacities.MaglevTablesOfAll } }
+            : options;
 
     private static IEnumerable<YamlDocument> Documents(string text, ConfigurationFindings findings)
     {

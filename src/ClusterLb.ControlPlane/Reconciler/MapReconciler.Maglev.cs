@@ -11,7 +11,7 @@ public sealed partial class MapReconciler
 
     /// <summary>Writes the tables that the frontends will ask for. Before the frontends, which name them, and before backends go.</summary>
     /// <returns>Tables that nobody will ask for any more, once the frontends are written.</returns>
-    private List<MaglevKey> AddTables(ServicePortImage port, ServicePortLedger ledger)
+    private List<MaglevKey> AddTables(ServicePortImage port, ServicePortLedger ledger, List<string> notices)
     {
         var gone = new List<MaglevKey>(ledger.Tables.Select(t => t.Key));
         if (gone.Count == 0 && port.Frontends.All(f => !AlgorithmOf(f).IsHash()))
@@ -31,9 +31,14 @@ public sealed partial class MapReconciler
                 gone.Remove(key);
                 tables.Add(new MaglevTableLedger(key, fingerprint));
             }
+            else if (members.Count > 0)
+            {
+                // The frontend chooses by the hash all the same, among its slots.
+                notices.Add($"port {port.Key}: there is no room for its Maglev table (maps.maglevTables is {_maps.Maglev.Capacity}): when a backend " +
+                    "comes or goes, most new flows change theirs");
+            }
         }
 
-        // No room: the frontend chooses by the hash all the same, among its slots, and the map is reported as full.
         ledger.Tables = [.. tables];
         return gone;
     }

@@ -67,7 +67,7 @@ public sealed partial class MapReconciler
     internal IReadOnlyList<ServingKey> NewlyEligible => _newlyEligible;
 
     /// <summary>Makes the maps say what the image says. Writes only what differs.</summary>
-    /// <returns>Frontends that belong to an older service, one line each.</returns>
+    /// <returns>Frontends that belong to an older service, and tables there was no room for, one line each.</returns>
     public IReadOnlyList<string> Sync(ServiceImage image)
     {
         _unconfirmed.Remove(image.Service);
@@ -87,7 +87,7 @@ public sealed partial class MapReconciler
             {
                 AddSourceRanges(port, ledger);
                 ports.Add((port, ledger, AddServing(port, ledger)));
-                goneTables.AddRange(AddTables(port, ledger));
+                goneTables.AddRange(AddTables(port, ledger, conflicts));
             }
         }
 

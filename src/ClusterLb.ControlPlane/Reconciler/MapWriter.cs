@@ -34,8 +34,18 @@ internal sealed class MapWriter(LbMaps maps)
         where TKey : notnull => CountUpdate(map.Update(key, entry), map.Name);
 
     /// <summary>Inserts or replaces a Maglev table.</summary>
-    /// <returns>False if the map is full.</returns>
-    public bool PutTable(MaglevKey key, ReadOnlySpan<uint> table) => CountUpdate(maps.Maglev.Update(key, table), maps.Maglev.Name);
+    /// <returns>False if the map is full. That is no refusal: a service without a table is served completely.</returns>
+    public bool PutTable(MaglevKey key, ReadOnlySpan<uint> table)
+    {
+        MapResult result = maps.Maglev.Update(key, table);
+        if (result == MapResult.Full)
+        {
+            Of(maps.Maglev.Name).CountRefusal();
+            return false;
+        }
+
+        return CountUpdate(result, maps.Maglev.Name);
+    }
 
     public void Remove<TKey, TEntry>(ILbMap<TKey, TEntry> map, in TKey key)
         where TKey : notnull => CountDelete(map.Delete(key), map.Name);

@@ -41,6 +41,9 @@ public sealed record LbMapCapacities
     /// split. Each takes 4 bytes per slot of <see cref="MaglevTableSize"/>.</summary>
     public int MaglevTables { get; init; } = 64;
 
+    /// <summary>As many where services choose by a hash unless they say otherwise: some 64 MiB with the usual size.</summary>
+    public const int MaglevTablesOfAll = 256;
+
     /// <summary>Slots of a Maglev table (maglev.tableSize): a prime number of <see cref="MaglevTableSizes"/>, several hundred for each
     /// backend of the largest service. With the default at most 1 % of the other slots change hands when one of a hundred backends
     /// goes; with a quarter of it 1.5 % (docs/algorithms.md).</summary>

@@ -30,7 +30,8 @@ internal sealed partial class BackendSelector
             ? FlowHash.Of(algorithm, tuple, (head.Flags & ServiceFlags.Affinity) != ServiceFlags.None, maps.Maglev.Seed)
             : 0;
 
-        // One number decides about the share and then, scaled up again, about the slot.
+        // One number decides about the share and then, scaled up again, about the slot. The hash of a destination is the same for all flows
+        // to it: a share by that would be all or nothing.
         uint number = isHashed ? (uint)(hash >> 32) : random.Next();
         uint count = head.Count;
         how = default;
@@ -38,7 +39,7 @@ internal sealed partial class BackendSelector
         {
             ServiceKey canary = key with { Scope = key.Scope.Canary() };
             if (maps.Services.TryLookup(canary, out ServiceEntry other) && other.Count > 0
-                && (SplitShare.Takes(ref number, head.SharePercent) || count == 0))
+                && (TakesShare(algorithm, ref number, head.SharePercent) || count == 0))
             {
                 (key, count, how.IsCanary) = (canary, other.Count, true);
             }
@@ -84,6 +85,17 @@ internal sealed partial class BackendSelector
         bool found = maps.Services.TryLookup(key with { Slot = how.Slot }, out ServiceEntry slot) && how.Slot != 0;
         id = found ? slot.BackendId : 0;
         return found && maps.Backends.TryLookup(id, out backend);
+    }
+
+    private bool TakesShare(SelectionAlgorithm algorithm, ref uint number, uint percent)
+    {
+        if (algorithm != SelectionAlgorithm.DestinationHash)
+        {
+            return SplitShare.Takes(ref number, percent);
+        }
+
+        uint own = random.Next();
+        return SplitShare.Takes(ref own, percent);
     }
 
     /// <summary>The slot whose backend has the fewest flows of this node; of several the first from a random slot on.</summary>

@@ -176,6 +176,15 @@ public sealed class AgentOptionsReaderTests
         """,
         "config.yaml");
 
+    [Theory]
+    [InlineData("mh", "{}", 256)]
+    [InlineData("rr", "{}", 64)]
+    [InlineData("mh", "{maglevTables: 100}", 100)]
+    public void Where_all_services_choose_by_a_hash_there_is_room_for_their_tables(string scheduler, string maps, int tables) =>
+        Assert.Equal(tables, AgentOptionsReader.Read(
+            $"apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nipvs: {{scheduler: {scheduler}}}\n---\n" +
+            $"apiVersion: clusterlb.io/v1alpha1\nkind: ClusterLbConfiguration\nmaps: {maps}\n", "x").Options.Maps.MaglevTables);
+
     [Fact]
     public void Either_document_alone_is_enough_and_an_empty_one_is_all_defaults()
     {
