@@ -69,7 +69,7 @@ public static class ServiceCompiler
             // R20: under policy Local whoever is inside of the cluster has another set than who is outside.
             frontends.Add(new FrontendImage(
                 key,
-                all | kind | (isExternalLocal ? ServiceFlags.ExternalLocalScope | ServiceFlags.TwoScopes : ServiceFlags.None),
+                all | kind | ServiceFlags.Routable | (isExternalLocal ? ServiceFlags.ExternalLocalScope | ServiceFlags.TwoScopes : ServiceFlags.None),
                 isExternalLocal ? sets.Local : sets.Cluster)
             {
                 InternalSlots = isExternalLocal ? sets.Cluster : [],
