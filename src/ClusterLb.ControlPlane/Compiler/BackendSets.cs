@@ -31,7 +31,7 @@ internal sealed class BackendSets
         AnyUsable = Cluster.Length > 0; // hints narrow, but never to nothing
 
         // The local set is judged by itself: terminating backends here serve although others are ready elsewhere (R12).
-        LocalReady = [.. ready.Where(c => c.IsLocal).Select(c => c.Key)];
+        LocalReady = [.. ready.Where(c => c.IsLocalReady).Select(c => c.Key)];
         Local = LocalReady.Length > 0 ? LocalReady : [.. all.Where(c => c.IsLocal && c.Backend.IsFallback).Select(c => c.Key)];
     }
 
@@ -54,7 +54,16 @@ internal sealed class BackendSets
     public TopologyDecision? Topology { get; }
 
     public static BackendSets Of(
-        ImmutableArray<BackendSlice> slices, string portName, IpProtocol protocol, bool isIpv4, string nodeName, string zone)
+        ImmutableArray<BackendSlice> slices, string portName, IpProtocol protocol, bool isIpv4, string nodeName, string zone) =>
+        new(Candidates(slices, portName, protocol, isIpv4, nodeName), nodeName, zone);
+
+    /// <summary><see cref="LocalReady"/> of a port, without what else would have to be found out.</summary>
+    public static IEnumerable<BackendKey> LocalReadyOf(
+        ImmutableArray<BackendSlice> slices, string portName, IpProtocol protocol, bool isIpv4, string nodeName) =>
+        Candidates(slices, portName, protocol, isIpv4, nodeName).Where(c => c.IsLocalReady).Select(c => c.Key);
+
+    private static List<Candidate> Candidates(
+        ImmutableArray<BackendSlice> slices, string portName, IpProtocol protocol, bool isIpv4, string nodeName)
     {
         var candidates = new List<Candidate>();
         var known = new Dictionary<BackendKey, int>();
@@ -74,7 +83,7 @@ internal sealed class BackendSets
             }
         }
 
-        return new BackendSets(candidates, nodeName, zone);
+        return candidates;
     }
 
     /// <summary>All backends by address, each with why it is in neither set or in one only. For people; nothing is decided here.</summary>
@@ -141,6 +150,8 @@ internal sealed class BackendSets
     /// <summary>A backend with this port.</summary>
     internal readonly record struct Candidate(BackendKey Key, Backend Backend, bool IsLocal)
     {
+        public bool IsLocalReady => IsLocal && Backend.IsReady;
+
         /// <summary>The same address and port twice counts once; the lower rank stays. An address that was given to a new pod
         /// is listed as terminating (the old pod) and as live (the new one): the live one is the truth (R9).</summary>
         public int Rank => (Backend.IsTerminating ? 4 : 0) + (Backend.IsReady ? 0 : 2) + (IsLocal ? 0 : 1);

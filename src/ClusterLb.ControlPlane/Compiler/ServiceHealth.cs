@@ -25,7 +25,7 @@ public sealed record ServiceHealth(ObjectName Service, ushort Port, int LocalRea
         .SelectMany(slice => slice.Ports)
         .Select(port => (port.Name, port.Protocol))
         .Distinct()
-        .SelectMany(port => BackendSets.Of(state.Slices, port.Name, port.Protocol, isIpv4, nodeName, zone: "").LocalReady)
+        .SelectMany(port => BackendSets.LocalReadyOf(state.Slices, port.Name, port.Protocol, isIpv4, nodeName))
         .Select(backend => backend.Address)
         .Distinct()
         .Count();
