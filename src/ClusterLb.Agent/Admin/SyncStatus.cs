@@ -27,6 +27,6 @@ public sealed record SyncStatus
     /// <summary>Why the last sync failed, a full map for example; empty if it did not.</summary>
     public string LastError { get; init; } = "";
 
-    /// <summary>Objects, or parts of them, that are not served, and why.</summary>
+    /// <summary>Objects, or parts of them, that are not served or are served differently, and why.</summary>
     public IReadOnlyList<string> Problems { get; init; } = [];
 }

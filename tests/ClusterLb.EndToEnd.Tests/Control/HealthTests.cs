@@ -77,6 +77,9 @@ public sealed class HealthTests(ChangingLabFixture fixture) : IAsyncLifetime
 
         JsonNode body = JsonNode.Parse(await TextAsync(Node, $"http://127.0.0.1:{HealthPort}/healthz"))!;
         Assert.False((bool)body["nodeEligible"]!);
+        Assert.Equal("the node is being drained", (string?)body["reason"]);
+        ToolResult status = fixture.Clusterlb(Node, "status");
+        Assert.StartsWith("ClusterLb:  Ok; the node is being drained", status.Output, StringComparison.Ordinal);
         Assert.All(["IPv4", "IPv6"], family => Assert.True((bool)body["status"]![family]!["healthy"]!));
         Assert.Equal(200, await StatusAsync(Node, $"http://127.0.0.1:{HealthPort}/livez"));
         Assert.Equal("", (await fixture.ConnectAsync("client-a", "web", ipv6: false, ConnectProtocol.Http)).Failure);

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using ClusterLb.Dataplane;
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Lab.Client;
@@ -44,9 +46,27 @@ public sealed class ApiTrafficTests(ApiLabFixture fixture) : IDisposable
             Assert.Equal("web-1", (await ConnectAsync(origin, 2)).Answer?.Pod);
         }
 
+        await Eventually.IsAsync("status tells it", () => Status().StartsWith("ClusterLb:  DEGRADED: what is known is served", StringComparison.Ordinal));
+        string healthz = await HealthzAsync();
+        Assert.StartsWith("HTTP/1.1 200 ", healthz, StringComparison.Ordinal);
+        Assert.Contains("\"warnings\":\"changes in the API server are not followed, what is known is served: ", healthz, StringComparison.Ordinal);
+
         await fixture.Server.StartAsync();
+        await Eventually.IsAsync("status tells that it is back", () => Status().StartsWith("ClusterLb:  Ok\n", StringComparison.Ordinal));
         await fixture.RunAsync("stays", "web-3");
         await EveryoneReachesAsync(2, "web-3");
+    }
+
+    private string Status() => fixture.Clusterlb("node-a", "status").Output;
+
+    private async Task<string> HealthzAsync()
+    {
+        using Socket socket = fixture.Lab.Namespace("node-a").OpenSocket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync(IPAddress.Loopback, 10256);
+        await using var stream = new NetworkStream(socket);
+        await stream.WriteAsync("GET /healthz HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n"u8.ToArray());
+        using var reader = new StreamReader(stream);
+        return await reader.ReadToEndAsync();
     }
 
     // Which of the pods answers is left to chance; that no other does, and none fails, is not.
