@@ -9,6 +9,8 @@ namespace ClusterLb.Agent.Configuration;
 /// <remarks>YamlDotNet is used through its representation model only: the program is trimmed, so nothing may reflect.</remarks>
 public static class AgentOptionsReader
 {
+    private const int NotSaid = int.MinValue; // maps.maglevTables, while documents are read
+
     /// <summary>Reads the file of <paramref name="overrides"/> if there is one, applies the overrides, and checks the whole.</summary>
     public static AgentOptionsResult Load(AgentOverrides overrides)
     {
@@ -45,7 +47,7 @@ public static class AgentOptionsReader
     public static AgentOptionsResult Read(string text, string source, string? proxyMode = null)
     {
         var findings = new ConfigurationFindings(source);
-        var options = new AgentOptions();
+        var options = new AgentOptions { Maps = new LbMapCapacities { MaglevTables = NotSaid } };
         foreach (YamlDocument document in Documents(text, findings))
         {
             YamlSection top = YamlSection.Root(document.RootNode, findings);
@@ -69,11 +71,14 @@ public static class AgentOptionsReader
         return new AgentOptionsResult(WithRoomForTables(options), findings.Problems, findings.Warnings);
     }
 
-    /// <summary>Where every service chooses by a hash, each needs a table.</summary>
-    private static AgentOptions WithRoomForTables(AgentOptions options) =>
-        options.Selection.Algorithm.IsHash() && options.Maps.MaglevTables == new LbMapCapacities().MaglevTables
-            ? options with { Maps = options.Maps with { MaglevTables = LbMapCapacities.MaglevTablesOfAll } }
-            : options;
+    /// <summary>Where every service chooses by a hash, each needs a table. A number that the file says counts as it is.</summary>
+    private static AgentOptions WithRoomForTables(AgentOptions options) => options.Maps.MaglevTables != NotSaid ? options : options with
+    {
+        Maps = options.Maps with
+        {
+            MaglevTables = options.Selection.Algorithm.IsHash() ? LbMapCapacities.MaglevTablesOfAll : new LbMapCapacities().MaglevTables,
+        },
+    };
 
     private static IEnumerable<YamlDocument> Documents(string text, ConfigurationFindings findings)
     {

@@ -180,6 +180,7 @@ public sealed class AgentOptionsReaderTests
     [InlineData("mh", "{}", 256)]
     [InlineData("rr", "{}", 64)]
     [InlineData("mh", "{maglevTables: 100}", 100)]
+    [InlineData("mh", "{maglevTables: 64}", 64)] // the usual number, but said
     public void Where_all_services_choose_by_a_hash_there_is_room_for_their_tables(string scheduler, string maps, int tables) =>
         Assert.Equal(tables, AgentOptionsReader.Read(
             $"apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nipvs: {{scheduler: {scheduler}}}\n---\n" +
