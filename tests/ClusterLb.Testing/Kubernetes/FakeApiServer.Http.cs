@@ -190,6 +190,11 @@ public sealed partial class FakeApiServer
                 return;
             }
         }
+        else if (body["metadata"]!["name"]!.ToString() is { } name && _store.Find(resource, body["metadata"]!["namespace"]?.ToString() ?? "", name) is not null)
+        {
+            await WriteAsync(context, 409, StatusOf(409, "AlreadyExists", $"{resource.Plural} \"{name}\" already exists"));
+            return;
+        }
         else
         {
             body = _store.Put(resource, body);

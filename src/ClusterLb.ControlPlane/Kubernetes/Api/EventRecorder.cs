@@ -8,7 +8,8 @@ namespace ClusterLb.ControlPlane.Kubernetes.Api;
 /// <summary>Writes events.k8s.io/v1 Events, so that <c>kubectl describe</c> of an object says what is wrong with it.</summary>
 /// <remarks>
 /// Thread-safe and never waiting: what does not fit into the queue, or comes too fast, is dropped and counted. The same event again
-/// within some minutes is one series whose count is brought up to date now and then.
+/// within some minutes is one series whose count is brought up to date now and then. Nodes that say the same of an object share one event:
+/// the first one writes it, the others find it there.
 /// </remarks>
 internal sealed class EventRecorder : IEventSink
 {
@@ -21,6 +22,7 @@ internal sealed class EventRecorder : IEventSink
     private static readonly TimeSpan RetryPeriod = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan FlushPeriod = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan SeriesEnd = TimeSpan.FromMinutes(6); // as client-go
+    private static readonly TimeSpan ErrorEnd = TimeSpan.FromMinutes(5);
 
     private readonly Channel<WarningEvent> _queue = Channel.CreateBounded<WarningEvent>(
         new BoundedChannelOptions(QueueLength) { FullMode = BoundedChannelFullMode.Wait, SingleReader = true });
@@ -32,6 +34,7 @@ internal sealed class EventRecorder : IEventSink
     private long _refilledAt;
     private long _dropped;
     private volatile string _lastError = "";
+    private long _failedAt; // when it was set
 
     public EventRecorder(ApiClient client, TimeProvider time)
     {
@@ -43,7 +46,7 @@ internal sealed class EventRecorder : IEventSink
     /// <summary>Events that were not written.</summary>
     public long Dropped => Interlocked.Read(ref _dropped);
 
-    /// <summary>Why the last one was not written; empty if it was.</summary>
+    /// <summary>Why the last one was not written; empty if it was, or if that was some minutes ago.</summary>
     public string LastError => _lastError;
 
     /// <inheritdoc/>
@@ -107,9 +110,9 @@ internal sealed class EventRecorder : IEventSink
         }
 
         DateTimeOffset now = _time.GetUtcNow();
-        var series = new EventSeries(warning, now);
-        if (await WriteAsync(HttpMethod.Post, series.CollectionPath, series.ToJson(instance, uidOf(warning.Kind, warning.Name)), "application/json", cancellation)
-            is HttpStatusCode.Created or HttpStatusCode.OK)
+        var series = new EventSeries(warning, now, uidOf(warning.Kind, warning.Name));
+        if (await WriteAsync(HttpMethod.Post, series.CollectionPath, series.ToJson(instance), "application/json", cancellation)
+            is HttpStatusCode.Created or HttpStatusCode.OK or HttpStatusCode.Conflict) // another node was first
         {
             _series.Add(warning, series);
         }
@@ -118,6 +121,11 @@ internal sealed class EventRecorder : IEventSink
     /// <summary>Tells the counts that grew, and forgets series that ended.</summary>
     private async Task FlushAsync(CancellationToken cancellation)
     {
+        if (_lastError.Length > 0 && _time.GetElapsedTime(_failedAt) >= ErrorEnd)
+        {
+            _lastError = ""; // nothing has waited to be written since; how many were dropped stays
+        }
+
         DateTimeOffset now = _time.GetUtcNow();
         foreach ((WarningEvent warning, EventSeries series) in _series.ToArray())
         {
@@ -152,8 +160,14 @@ internal sealed class EventRecorder : IEventSink
                 _lastError = "";
                 return response.StatusCode;
             }
+            catch (ApiException e) when (e.Status == HttpStatusCode.Conflict && method == HttpMethod.Post)
+            {
+                _lastError = "";
+                return e.Status;
+            }
             catch (ApiException e)
             {
+                _failedAt = _time.GetTimestamp();
                 _lastError = e.Message;
                 bool isTemporary = e.Status is null or HttpStatusCode.TooManyRequests or >= HttpStatusCode.InternalServerError;
                 if (!isTemporary || attempt >= MaxTries)

@@ -18,15 +18,19 @@ internal sealed class EventSeries
     private readonly WarningEvent _warning;
     private readonly DateTimeOffset _firstAt;
 
-    public EventSeries(WarningEvent warning, DateTimeOffset firstAt)
+    private readonly Guid? _uid;
+
+    public EventSeries(WarningEvent warning, DateTimeOffset firstAt, Guid? uid)
     {
         _warning = warning;
+        _uid = uid;
         _firstAt = LastAt = WrittenAt = firstAt;
         string subject = warning.Name.Name;
-        Name = $"{subject[..Math.Min(MaxName, subject.Length)]}.{Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8))}";
+        Name = $"{subject[..Math.Min(MaxName, subject.Length)]}.{Mark(warning, firstAt, uid)}";
     }
 
-    /// <summary>metadata.name: the object's, and something that no other event has.</summary>
+    /// <summary>metadata.name: the object's, and what is said of it. Every node that says the same within an hour, for which
+    /// events live, gives it the same name: the first one writes it.</summary>
     public string Name { get; }
 
     /// <summary>How often.</summary>
@@ -47,7 +51,7 @@ internal sealed class EventSeries
     private string Namespace => _warning.Name.Namespace.Length > 0 ? _warning.Name.Namespace : "default";
 
     /// <summary>The whole object.</summary>
-    public byte[] ToJson(string instance, Guid? uid) => Write(json =>
+    public byte[] ToJson(string instance) => Write(json =>
     {
         json.WriteString("apiVersion", "events.k8s.io/v1");
         json.WriteString("kind", "Event");
@@ -71,7 +75,7 @@ internal sealed class EventSeries
         }
 
         json.WriteString("name", _warning.Name.Name);
-        if (uid is { } id)
+        if (_uid is { } id)
         {
             json.WriteString("uid", id);
         }
@@ -87,6 +91,14 @@ internal sealed class EventSeries
         json.WriteString("lastObservedTime", Time(LastAt));
         json.WriteEndObject();
     });
+
+    // What is local names its node: in the note, or as the object.
+    private static string Mark(WarningEvent warning, DateTimeOffset firstAt, Guid? uid)
+    {
+        string hour = (firstAt.ToUnixTimeSeconds() / 3600).ToString(CultureInfo.InvariantCulture);
+        string text = string.Join('\0', warning.Kind, warning.Name.Namespace, warning.Name.Name, uid, warning.Reason, warning.Note, hour);
+        return Convert.ToHexStringLower(SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(text)).AsSpan(0, 8));
+    }
 
     private static byte[] Write(Action<Utf8JsonWriter> body)
     {

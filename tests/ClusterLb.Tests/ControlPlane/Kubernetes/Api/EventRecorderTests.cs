@@ -107,16 +107,52 @@ public sealed class EventRecorderTests
     }
 
     [Fact]
-    public async Task A_series_ends_when_it_has_been_quiet_for_some_minutes()
+    public async Task What_happens_again_an_hour_later_is_a_new_event()
     {
         await using SourceFixture it = await PrepareAsync();
         await using var writer = new Writer(it);
         writer.Warn();
         await it.UntilAsync(() => it.Server.Events.Count == 1);
 
-        await writer.AdvanceAsync(TimeSpan.FromMinutes(7));
+        await writer.AdvanceAsync(TimeSpan.FromMinutes(7)); // the series is over, its event is still there
+        writer.Warn();
+        await it.UntilAsync(() => it.Count("create", "events") == 2);
+        Assert.Single(it.Server.Events);
+
+        await writer.AdvanceAsync(TimeSpan.FromMinutes(61));
         writer.Warn();
         await it.UntilAsync(() => it.Server.Events.Count == 2);
+    }
+
+    [Fact]
+    public async Task Nodes_that_say_the_same_of_an_object_share_one_event()
+    {
+        await using SourceFixture it = await PrepareAsync();
+        await using var first = new Writer(it, "node-a");
+        await using var second = new Writer(it, "node-b");
+        first.Warn();
+        await it.UntilAsync(() => it.Server.Events.Count == 1);
+        second.Warn();
+        await it.UntilAsync(() => it.Count("create", "events") == 2);
+        second.Warn("this node cannot");
+        await it.UntilAsync(() => it.Server.Events.Count == 2);
+
+        Assert.Equal(["node-a", "node-b"], it.Server.Events.Select(e => e["reportingInstance"]!.ToString()).Order());
+        Assert.Equal((0, ""), (second.Recorder.Dropped, second.Recorder.LastError));
+    }
+
+    [Fact]
+    public async Task Why_an_event_was_not_written_is_told_for_some_minutes_and_that_it_was_not_for_ever()
+    {
+        await using SourceFixture it = await PrepareAsync();
+        await it.Server.ForbidAgentAsync("events");
+        await using var writer = new Writer(it);
+        writer.Warn();
+        await it.UntilAsync(() => writer.Recorder.LastError.Contains("the permission to create events is missing", StringComparison.Ordinal));
+
+        await writer.AdvanceAsync(TimeSpan.FromMinutes(6));
+        await it.UntilAsync(() => writer.Recorder.LastError.Length == 0);
+        Assert.Equal(1, writer.Recorder.Dropped);
     }
 
     /// <summary>A recorder with a clock of the test's own.</summary>
@@ -126,18 +162,19 @@ public sealed class EventRecorderTests
         private readonly CancellationTokenSource _stop = new();
         private readonly SourceFixture _it;
         private readonly ApiClient _client;
-        private readonly EventRecorder _recorder;
         private readonly Task _running;
 
-        public Writer(SourceFixture it)
+        public Writer(SourceFixture it, string node = "node-a")
         {
             _it = it;
             _client = new ApiClient(it.Connection(), Impatient);
-            _recorder = new EventRecorder(_client, _time);
-            _running = _recorder.RunAsync("node-a", (_, _) => null, _stop.Token);
+            Recorder = new EventRecorder(_client, _time);
+            _running = Recorder.RunAsync(node, (_, _) => null, _stop.Token);
         }
 
-        public void Warn() => _recorder.Warn("Service", new ObjectName("test", "web"), "NotServed", "no");
+        public EventRecorder Recorder { get; }
+
+        public void Warn(string note = "no") => Recorder.Warn("Service", new ObjectName("test", "web"), "NotServed", note);
 
         /// <summary>Moves the clock on whenever the recorder waits for it, until something is so.</summary>
         public Task AdvanceUntilAsync(Func<bool> condition) => _it.UntilAsync(() =>
