@@ -60,7 +60,7 @@ public sealed class ConnectionTests
         it.Server.Tokens.Clear();
         it.Server.Tokens["fresh"] = true;
         it.Server.EndWatches();
-        await it.UntilAsync(() => it.Source.Status.LastError.Contains("401", StringComparison.Ordinal));
+        await it.UntilAsync(() => it.Source.Status is { Connected: false } status && status.LastError.Contains("401", StringComparison.Ordinal));
         Assert.Contains(file, it.Source.Status.LastError, StringComparison.Ordinal);
         Assert.DoesNotContain(it.Server.AgentToken, it.Source.Status.LastError, StringComparison.Ordinal);
 

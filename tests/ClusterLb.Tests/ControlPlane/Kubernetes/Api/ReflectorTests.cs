@@ -180,7 +180,7 @@ public sealed class ReflectorTests
         };
         using var stop = new CancellationTokenSource();
         Task running = reflector.RunAsync(stop.Token);
-        await it.UntilAsync(() => it.Server.OpenWatches("services") == 1);
+        await it.UntilAsync(() => reflector.Status.State == ApiWatchState.Watching);
 
         await it.Server.KillAsync();
         await it.UntilAsync(() => time.Waits.Count(wait => wait >= times.MinBackoff) >= 5);
