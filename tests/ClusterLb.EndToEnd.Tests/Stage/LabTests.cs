@@ -13,6 +13,19 @@ public sealed class LabTests(BareLabFixture fixture)
         { "client", "web-1" }, { "client-b", "host-a" }, { "client-a", "host-a" },
     };
 
+    [LabTheory]
+    [InlineData("client-a", false)]
+    [InlineData("client-a", true)]
+    [InlineData("node-b", false)]
+    public async Task A_packet_that_leaves_a_node_for_a_service_address_is_counted_as_leaked(string from, bool ipv6)
+    {
+        // Nobody steers here: what other labs must never count happens.
+        long before = fixture.Lab.LeakedPackets();
+        await Connector.OnceAsync(fixture.To(from, "web", ipv6, ConnectProtocol.Http), ConnectProtocol.Http, TimeSpan.FromMilliseconds(200));
+
+        Assert.True(fixture.Lab.LeakedPackets() > before);
+    }
+
     [LabTheory, MemberData(nameof(Pairs))]
     public async Task Members_reach_pods_directly_with_their_own_address(string from, string to)
     {
