@@ -30,11 +30,8 @@ public sealed record SteeringStatus
     /// <summary>Node ports, counted by protocol, that come to the device.</summary>
     public int NodePorts { get; init; }
 
-    /// <summary>Load balancer and external addresses that are routed to the device.</summary>
-    public int RoutedAddresses { get; init; }
-
-    /// <summary>Load balancer and external addresses that are assigned to this node: their frontends come to the device one by one.</summary>
-    public int OwnAddresses { get; init; }
+    /// <summary>Frontends at load balancer and external addresses that come to the device.</summary>
+    public int ExternalFrontends { get; init; }
 
     /// <summary>When something was last put back or changed; null if never.</summary>
     public DateTimeOffset? LastChange { get; init; }

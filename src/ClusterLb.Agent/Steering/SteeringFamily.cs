@@ -13,7 +13,7 @@ public sealed record SteeringFamily
     /// <summary>Source address of the node's own connections to services. Null: the node has none (any more).</summary>
     public IpAddr? Source { get; init; }
 
-    /// <summary>What goes to the service table: service ranges, load balancer and external addresses.</summary>
+    /// <summary>What goes to the service table: service ranges.</summary>
     /// <remarks>Never an address that is assigned to this node: it would no longer answer ARP for it.</remarks>
     public ImmutableSortedSet<IpPrefix> Destinations { get; init; } = [];
 
@@ -23,15 +23,15 @@ public sealed record SteeringFamily
     /// <summary>Node addresses on which they answer; null: on all local ones.</summary>
     public ImmutableSortedSet<IpAddr>? NodePortAddresses { get; init; }
 
-    /// <summary>Frontends at load balancer and external addresses that are assigned to this node.</summary>
-    public ImmutableHashSet<FrontendKey> OwnAddresses { get; init; } = [];
+    /// <summary>Frontends at load balancer and external addresses.</summary>
+    public ImmutableHashSet<FrontendKey> Frontends { get; init; } = [];
 
     /// <inheritdoc/>
     public bool Equals(SteeringFamily? other) =>
         other is not null && IsIpv6 == other.IsIpv6 && Source == other.Source && Destinations.SetEquals(other.Destinations)
-        && NodePorts.SetEquals(other.NodePorts) && OwnAddresses.SetEquals(other.OwnAddresses)
+        && NodePorts.SetEquals(other.NodePorts) && Frontends.SetEquals(other.Frontends)
         && (NodePortAddresses is null ? other.NodePortAddresses is null : other.NodePortAddresses is { } addresses && NodePortAddresses.SetEquals(addresses));
 
     /// <inheritdoc/>
-    public override int GetHashCode() => HashCode.Combine(IsIpv6, Source, Destinations.Count, NodePorts.Count, OwnAddresses.Count);
+    public override int GetHashCode() => HashCode.Combine(IsIpv6, Source, Destinations.Count, NodePorts.Count, Frontends.Count);
 }

@@ -213,8 +213,7 @@ internal sealed class SteeringLoop : IDisposable
             Ipv6Address = inputs.Ipv6?.Source?.ToString() ?? "",
             Destinations = ServiceRanges(inputs),
             NodePorts = inputs.Families.SelectMany(family => family.NodePorts).Distinct().Count(),
-            RoutedAddresses = inputs.Families.Sum(family => family.Destinations.Count) - ServiceRanges(inputs).Length,
-            OwnAddresses = inputs.Families.SelectMany(family => family.OwnAddresses).Select(f => f.Address).Distinct().Count(),
+            ExternalFrontends = inputs.Families.Sum(family => family.Frontends.Count),
             DestinationsOrigin = _clusterNetwork.RangeOrigin switch
             {
                 ServiceRangeOrigin.Cluster => "ServiceCIDR objects",
@@ -292,14 +291,14 @@ internal sealed class SteeringLoop : IDisposable
 
         // A family whose last address went is kept, without a source: what is forwarded goes on.
         SteeringFamily? Family(bool isIpv6, IpAddr? source, SteeringFamily? before) => source is null && before is null ? null :
-            ExternalAddresses.AddTo(
+            ExternalSteering.AddTo(
                 new SteeringFamily
                 {
                     IsIpv6 = isIpv6,
                     Source = source,
                     Destinations = [.. inputs.ServiceRanges.Where(range => range.Address.IsIpv4 != isIpv6)],
                 },
-                _external, Network, image, ExternalAddresses.IsRestricted(inputs, !isIpv6));
+                _external, image, ExternalSteering.IsRestricted(inputs, !isIpv6));
 
         // The same choice as the control plane's masquerade address: the Node object's if the node has it, else the first.
         IpAddr? Source(bool ipv4)
@@ -312,8 +311,8 @@ internal sealed class SteeringLoop : IDisposable
 
     private NodeNetwork Network => _network ?? throw new InvalidOperationException("ReadNetwork comes first.");
 
-    private string[] ServiceRanges(SteeringInputs inputs) =>
-        [.. inputs.Families.SelectMany(family => family.Destinations).Where(_inputs!.ServiceRanges.Contains).Select(prefix => prefix.ToString())];
+    private static string[] ServiceRanges(SteeringInputs inputs) =>
+        [.. inputs.Families.SelectMany(family => family.Destinations).Select(prefix => prefix.ToString())];
 
     // All else comes from the configuration, which does not change.
     private static bool Same(NetworkInputs a, NetworkInputs b) =>

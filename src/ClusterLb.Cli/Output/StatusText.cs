@@ -58,10 +58,9 @@ internal static class StatusText
         Line(writer, "Steering", $"{(steering.Installed ? "installed" : "NOT installed")} on {steering.Device} (MTU {steering.Mtu})" +
             $"{(steering.Destinations.Count == 0 ? "" : $": {string.Join(", ", steering.Destinations)}")}" +
             $"{(steering.DestinationsGuessed ? " (guessed: configure serviceCIDRs)" : steering.DestinationsOrigin.Length > 0 ? $" (by {steering.DestinationsOrigin})" : "")}");
-        if (steering.NodePorts + steering.RoutedAddresses + steering.OwnAddresses > 0)
+        if (steering.NodePorts + steering.ExternalFrontends > 0)
         {
-            Line(writer, "External", $"{steering.NodePorts} node ports, {steering.RoutedAddresses} load balancer and external addresses routed here, " +
-                $"{steering.OwnAddresses} on this node");
+            Line(writer, "External", $"{steering.NodePorts} node ports, {steering.ExternalFrontends} frontends at load balancer and external addresses");
         }
 
         foreach (string problem in agent.Sync.Problems.Append(agent.Sync.LastError).Append(steering.LastError).Append(agent.DataplaneState))

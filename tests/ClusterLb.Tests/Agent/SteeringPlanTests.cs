@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using ClusterLb.Agent.Network;
 using ClusterLb.Agent.Steering;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
@@ -74,7 +73,7 @@ public sealed class SteeringPlanTests
             line => line.Contains("ip6", StringComparison.Ordinal) && !line.TrimStart().StartsWith('#'));
 
     [Fact]
-    public void Addresses_of_others_are_routed_and_own_ones_are_set_elements()
+    public void External_frontends_are_set_elements_and_never_routes()
     {
         ImmutableHashSet<FrontendKey> frontends =
         [
@@ -83,7 +82,6 @@ public sealed class SteeringPlanTests
             new(IpAddr.Parse("2001:db8::1"), 80, IpProtocol.Tcp), new(IpAddr.Parse("169.254.1.1"), 80, IpProtocol.Tcp),
             FrontendKey.OfNodePort(30080, IpProtocol.Tcp, isIpv4: true), FrontendKey.OfNodePort(30081, IpProtocol.Tcp, isIpv4: false),
         ];
-        var network = new NodeNetwork([], [new InterfaceAddress(2, IpAddr.Parse("10.0.0.1"), IsUsable: true, IsLinkLocal: false)], [], []);
         var node = new NodeImage(
             new Dictionary<IpPrefix, NetworkFlags>
             {
@@ -92,16 +90,16 @@ public sealed class SteeringPlanTests
             },
             NodeEntry.Default);
 
-        SteeringFamily ipv4 = ExternalAddresses.AddTo(Node.Ipv4!, frontends, network, node, isRestricted: true);
+        SteeringFamily ipv4 = ExternalSteering.AddTo(Node.Ipv4!, frontends, node, isRestricted: true);
 
-        Assert.Equal(["10.96.0.0/12", "192.0.2.10/32"], ipv4.Destinations.Select(d => d.ToString()));
+        Assert.Equal(["10.96.0.0/12"], ipv4.Destinations.Select(d => d.ToString()));
         Assert.Equal([(IpProtocol.Tcp, (ushort)30080)], ipv4.NodePorts);
         Assert.Equal(["10.0.0.1"], ipv4.NodePortAddresses!.Select(a => a.ToString()));
         string nft = NftRuleset.Render(Node with { Ipv4 = ipv4, LoopbackNodePorts = false });
-        Assert.Contains("elements = { 10.0.0.1 . tcp . 443, 10.0.0.1 . udp . 53 }", nft);
+        Assert.Contains("elements = { 10.0.0.1 . tcp . 443, 10.0.0.1 . udp . 53, 192.0.2.10 . tcp . 80 }", nft);
         Assert.Contains("ip daddr @nodeaddresses4 meta l4proto . th dport @nodeports4", nft);
         Assert.Contains("# ct state new ip daddr 127.0.0.0/8", nft);
-        Assert.Null(ExternalAddresses.AddTo(Node.Ipv6!, frontends, network, node, isRestricted: false).NodePortAddresses);
+        Assert.Null(ExternalSteering.AddTo(Node.Ipv6!, frontends, node, isRestricted: false).NodePortAddresses);
     }
 
     [Theory]
@@ -114,8 +112,8 @@ public sealed class SteeringPlanTests
         {
             NodePortRanges = [.. $"{ipv4},{ipv6}".Split(',', StringSplitOptions.RemoveEmptyEntries).Select(IpPrefix.Parse)],
         };
-        Assert.Equal((isIpv4Restricted, isIpv6Restricted), (ExternalAddresses.IsRestricted(inputs, isIpv4: true), ExternalAddresses.IsRestricted(inputs, isIpv4: false)));
-        Assert.True(ExternalAddresses.IsRestricted(inputs with { NodePortsOnPrimaryOnly = true }, isIpv4: true));
+        Assert.Equal((isIpv4Restricted, isIpv6Restricted), (ExternalSteering.IsRestricted(inputs, isIpv4: true), ExternalSteering.IsRestricted(inputs, isIpv4: false)));
+        Assert.True(ExternalSteering.IsRestricted(inputs with { NodePortsOnPrimaryOnly = true }, isIpv4: true));
     }
 
     [Theory]
