@@ -19,6 +19,11 @@ internal static class NodePortListenAddresses
             return []; // a kernel without IPv6: a service of both families is no error here
         }
 
+        if (!network.RestrictsNodePorts(isIpv4))
+        {
+            return [isIpv4 ? IPAddress.Any : IPAddress.IPv6Any];
+        }
+
         if (network.NodePortsOnPrimaryOnly)
         {
             IpAddr primary = isIpv4
@@ -28,11 +33,6 @@ internal static class NodePortListenAddresses
         }
 
         IpPrefix[] ranges = [.. network.NodePortRanges.Where(range => range.Address.IsIpv4 == isIpv4)];
-        if (ranges.Length == 0 || Array.Exists(ranges, range => range.Length == 0))
-        {
-            return [isIpv4 ? IPAddress.Any : IPAddress.IPv6Any];
-        }
-
         return [.. network.NodeAddresses.Concat(Loopback).Where(a => a.IsIpv4 == isIpv4 && Array.Exists(ranges, range => range.Contains(a)))
             .Distinct().Select(a => IPAddress.Parse(a.ToString()))];
     }

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using ClusterLb.ControlPlane.Compiler;
-using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 
@@ -31,13 +30,6 @@ internal static class ExternalSteering
                 : null,
             Frontends = [.. mine.Where(f => f.Address != zeros && IsOrdinary(f.Address) && !family.Destinations.Any(range => range.Contains(f.Address)))],
         };
-    }
-
-    /// <summary>nodePortAddresses names some addresses of the family, or primary ones only.</summary>
-    public static bool IsRestricted(NetworkInputs inputs, bool isIpv4)
-    {
-        IpPrefix[] ranges = [.. inputs.NodePortRanges.Where(range => range.Address.IsIpv4 == isIpv4)];
-        return inputs.NodePortsOnPrimaryOnly || (ranges.Length > 0 && !Array.Exists(ranges, range => range.Length == 0));
     }
 
     private static bool IsOrdinary(IpAddr address) => !address.IsLoopback && !address.IsLinkLocalOrMulticast;

@@ -298,7 +298,7 @@ internal sealed class SteeringLoop : IDisposable
                     Source = source,
                     Destinations = [.. inputs.ServiceRanges.Where(range => range.Address.IsIpv4 != isIpv6)],
                 },
-                _external, image, ExternalSteering.IsRestricted(inputs, !isIpv6));
+                _external, image, inputs.RestrictsNodePorts(!isIpv6));
 
         // The same choice as the control plane's masquerade address: the Node object's if the node has it, else the first.
         IpAddr? Source(bool ipv4)

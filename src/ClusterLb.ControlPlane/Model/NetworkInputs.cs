@@ -37,6 +37,13 @@ public sealed record NetworkInputs
     /// <summary>Masquerade all ClusterIP traffic.</summary>
     public bool MasqueradeAll { get; init; }
 
+    /// <summary>Node ports answer on some addresses of the family only, not on whatever the node has.</summary>
+    public bool RestrictsNodePorts(bool isIpv4)
+    {
+        IpPrefix[] ranges = [.. NodePortRanges.Where(range => range.Address.IsIpv4 == isIpv4)];
+        return NodePortsOnPrimaryOnly || (ranges.Length > 0 && !Array.Exists(ranges, range => range.Length == 0));
+    }
+
     /// <summary>Flow timeouts; addresses and flags of it are ignored.</summary>
     public NodeEntry Timeouts { get; init; } = NodeEntry.Default;
 }

@@ -112,8 +112,8 @@ public sealed class SteeringPlanTests
         {
             NodePortRanges = [.. $"{ipv4},{ipv6}".Split(',', StringSplitOptions.RemoveEmptyEntries).Select(IpPrefix.Parse)],
         };
-        Assert.Equal((isIpv4Restricted, isIpv6Restricted), (ExternalSteering.IsRestricted(inputs, isIpv4: true), ExternalSteering.IsRestricted(inputs, isIpv4: false)));
-        Assert.True(ExternalSteering.IsRestricted(inputs with { NodePortsOnPrimaryOnly = true }, isIpv4: true));
+        Assert.Equal((isIpv4Restricted, isIpv6Restricted), (inputs.RestrictsNodePorts(isIpv4: true), inputs.RestrictsNodePorts(isIpv4: false)));
+        Assert.True((inputs with { NodePortsOnPrimaryOnly = true }).RestrictsNodePorts(isIpv4: true));
     }
 
     [Theory]
