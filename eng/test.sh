@@ -13,12 +13,15 @@ for project in tests/ClusterLb.Tests tests/ClusterLb.EndToEnd.Tests; do
   echo "== $project"
   dotnet test "$project" -c Release --no-build --nologo --results-directory "$results" \
     --logger "trx;LogFileName=$(basename "$project").trx" --logger "console;verbosity=normal" \
-    | grep -vE '^ +Passed ' || status=1
+    | tee "$results/$(basename "$project").log" | grep -vE '^ +Passed ' || status=1
   [ -s "$results/$(basename "$project").trx" ] || { echo "$project: the test run ended without a result"; status=1; }
 done
 
 # Why each skipped test was skipped.
 grep -hoE 'outcome="NotExecuted"' "$results"/*.trx >/dev/null 2>&1 && echo "(reasons of skipped tests stand above)"
+
+# What failed, with its reason, again and last: whoever keeps only the end of this output still learns it.
+awk '/^ +Failed /{shown=1; lines=0} /^ +(Passed|Skipped) |^\[xUnit|^Results File|^Test Run/{shown=0} shown && ++lines <= 30' "$results"/*.log
 
 sum() { cat "$results"/*.trx 2>/dev/null | grep -oE '<Counters [^>]*' | grep -oE " $1=\"[0-9]+\"" | grep -oE '[0-9]+' | awk "{s+=\$1} END {print s+0}"; }
 total=$(sum total); executed=$(sum executed); passed=$(sum passed); failed=$(( ${executed:-0} - ${passed:-0} ))
