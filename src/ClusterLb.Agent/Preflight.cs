@@ -6,10 +6,25 @@ namespace ClusterLb.Agent;
 /// <summary>What the agent needs of the machine, looked at before anything is changed.</summary>
 internal static class Preflight
 {
-    private const int NetAdmin = 12; // CAP_NET_ADMIN, capabilities(7)
+    internal const int NetAdmin = 12; // CAP_NET_ADMIN, capabilities(7)
 
     /// <summary>Every problem, each one line that says what to do.</summary>
     public static IEnumerable<string> Problems(AgentOptions options)
+    {
+        foreach (string problem in MachineProblems(options.Steering))
+        {
+            yield return problem;
+        }
+
+        if (options.ManifestDirectory is not null && !Directory.Exists(options.ManifestDirectory))
+        {
+            // One that vanishes later is followed until it is back; one that is not there now is a typing mistake.
+            yield return $"The directory of manifests '{options.ManifestDirectory}' does not exist.";
+        }
+    }
+
+    /// <summary>Those that do not depend on what is served: rights, programs, the TUN driver.</summary>
+    public static IEnumerable<string> MachineProblems(SteeringOptions steering)
     {
         if (!HasCapability(NetAdmin))
         {
@@ -19,7 +34,7 @@ internal static class Preflight
         (string Tool, string Package)[] tools =
         [
             ("ip", "iproute2"), ("nft", "nftables"), ("setpriv", "util-linux"),
-            .. options.Steering.AcceptForwarding ? new[] { ("iptables", "iptables"), ("ip6tables", "iptables") } : [],
+            .. steering.AcceptForwarding ? new[] { ("iptables", "iptables"), ("ip6tables", "iptables") } : [],
         ];
         foreach ((string tool, string package) in tools)
         {
@@ -32,12 +47,6 @@ internal static class Preflight
         if (!File.Exists("/dev/net/tun"))
         {
             yield return "/dev/net/tun does not exist: load the module (modprobe tun), or give the device to the container.";
-        }
-
-        if (options.ManifestDirectory is not null && !Directory.Exists(options.ManifestDirectory))
-        {
-            // One that vanishes later is followed until it is back; one that is not there now is a typing mistake.
-            yield return $"The directory of manifests '{options.ManifestDirectory}' does not exist.";
         }
     }
 

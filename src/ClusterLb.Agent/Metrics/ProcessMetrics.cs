@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Runtime.InteropServices;
+using ClusterLb.Agent.Network;
 
 namespace ClusterLb.Agent.Metrics;
 
@@ -25,9 +26,9 @@ internal static class ProcessMetrics
         meter.CreateObservableGauge(
             "process_open_fds", () => (long)Directory.EnumerateFileSystemEntries("/proc/self/fd").Count(), null, "Open file descriptors of the agent.");
         meter.CreateObservableCounter(
-            "process_network_receive_bytes_total", () => IpOctets("InOctets"), "By", "Bytes received in the agent's network namespace.");
+            "process_network_receive_bytes_total", () => KernelCounters.Read("IpExt", "InOctets"), "By", "Bytes received in the agent's network namespace.");
         meter.CreateObservableCounter(
-            "process_network_transmit_bytes_total", () => IpOctets("OutOctets"), "By", "Bytes sent in the agent's network namespace.");
+            "process_network_transmit_bytes_total", () => KernelCounters.Read("IpExt", "OutOctets"), "By", "Bytes sent in the agent's network namespace.");
         meter.CreateObservableGauge("process_max_fds", () => Limit("Max open files"), null, "Most file descriptors that are allowed.");
     }
 
@@ -52,14 +53,6 @@ internal static class ProcessMetrics
     /// <summary>The soft limit of a line of /proc/self/limits; one that is not limited is the largest number.</summary>
     private static double Limit(string field) =>
         Number(File.ReadLines("/proc/self/limits").FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal))?[field.Length..]) ?? ulong.MaxValue;
-
-    /// <summary>A field of IpExt in /proc/self/net/netstat: a line of names, then a line of values.</summary>
-    private static long IpOctets(string field)
-    {
-        string[][] lines = [.. File.ReadLines("/proc/self/net/netstat").Where(line => line.StartsWith("IpExt:", StringComparison.Ordinal)).Select(line => line.Split(' '))];
-        int at = lines.Length == 2 ? Array.IndexOf(lines[0], field) : -1;
-        return at > 0 && long.TryParse(lines[1].ElementAtOrDefault(at), CultureInfo.InvariantCulture, out long value) ? value : 0;
-    }
 
     private static double? Number(string? text) =>
         double.TryParse(text?.Split(' ', '\t').FirstOrDefault(word => word.Length > 0), CultureInfo.InvariantCulture, out double number) ? number : null;

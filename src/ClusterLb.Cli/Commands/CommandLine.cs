@@ -52,6 +52,7 @@ internal static class CommandLine
         root.Add(AgentCommand.Create(common, terminal));
         root.Add(DataplaneCommand.Create());
         root.Add(StatusCommand.Create(common, terminal));
+        root.Add(DoctorCommand.Create(common, terminal));
         root.Add(SyncCommand.Create(common, terminal));
         root.Add(ServiceCommand.Create(common, terminal));
         root.Add(BpfCommand.Create(common, terminal));

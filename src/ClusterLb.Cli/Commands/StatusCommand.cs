@@ -1,19 +1,19 @@
 using System.CommandLine;
+using ClusterLb.Agent;
 using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.Capabilities;
 using ClusterLb.Cli.Output;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Pipeline;
+using ClusterLb.Dataplane.Tun;
 
 namespace ClusterLb.Cli.Commands;
 
 /// <summary><c>clusterlb status</c>.</summary>
 internal static class StatusCommand
 {
-    /// <summary>An idle worker beats about once a second.</summary>
-    private static readonly TimeSpan Alive = TimeSpan.FromSeconds(3);
-
     public static Command Create(CommonOptions common, Terminal terminal)
     {
         var command = new Command("status", "Show agent, dataplane, maps and flow tables. Exit status 1 if something is not well");
@@ -58,13 +58,14 @@ internal static class StatusCommand
             agent,
             problem,
             maps.Node.TryLookup(0, out NodeEntry node) && node.Flags.HasFlag(NodeFlags.Synced),
-            ages.Count(age => age < Alive),
+            ages.Count(age => age < WorkerSlots.LongestSilence),
             ages.Length == 0 ? null : Math.Max(0, (long)ages.Min().TotalMilliseconds),
             IfAllowed<int?>(() => FlowTables.Read(stateDir).Count()),
             [.. maps.Fill.Concat(IfAllowed(() => FlowTables.ReadFill(stateDir)) ?? []).Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
             counters is null ? null : Enum.GetValues<Verdict>().ToDictionary(Words.VerdictOf, counters.Packets, StringComparer.Ordinal),
             counters is null ? null : Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None && counters.Drops(reason) > 0)
-                .ToDictionary(reason => reason.ToString(), counters.Drops, StringComparer.Ordinal));
+                .ToDictionary(reason => reason.ToString(), counters.Drops, StringComparer.Ordinal),
+            CapabilityProbe.Read(agent?.Steering.Device ?? IfAllowed(() => AgentRecord.Load(stateDir))?.Device ?? new TunOptions().Name));
     }
 
     /// <summary>Flow tables are for root; the rest of the status is for the group too.</summary>
@@ -74,7 +75,7 @@ internal static class StatusCommand
         {
             return read();
         }
-        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException or AgentException)
         {
             return default;
         }

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.Doctor;
 using ClusterLb.Agent.Explain;
 using ClusterLb.Agent.Explain.Vectors;
 
@@ -11,6 +12,7 @@ namespace ClusterLb.Cli.Output;
 [JsonSerializable(typeof(AffinityView[]))]
 [JsonSerializable(typeof(BackendMapView[]))]
 [JsonSerializable(typeof(CleanupView))]
+[JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(Explanation))]
 [JsonSerializable(typeof(FlowView[]))]
 [JsonSerializable(typeof(FlushView))]

@@ -41,6 +41,11 @@ internal static class StatusText
         }
 
         table.WriteTo(writer, terminal.Width);
+        if (status.Capabilities.Count > 0)
+        {
+            writer.WriteLine();
+            CapabilityText.Write(status.Capabilities, terminal);
+        }
     }
 
     private static void WriteAgent(AgentStatus agent, TextWriter writer)

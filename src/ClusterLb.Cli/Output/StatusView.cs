@@ -1,4 +1,5 @@
 using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.Capabilities;
 
 namespace ClusterLb.Cli.Output;
 
@@ -13,6 +14,7 @@ namespace ClusterLb.Cli.Output;
 /// <param name="Maps">Fill of the load-balancing maps.</param>
 /// <param name="Packets">Packets by verdict; null if this user may not look.</param>
 /// <param name="Drops">Packets dropped or rejected, by reason; null if this user may not look.</param>
+/// <param name="Capabilities">What the kernel and the machine can do.</param>
 internal sealed record StatusView(
     string StateDir,
     AgentStatus? Agent,
@@ -23,7 +25,8 @@ internal sealed record StatusView(
     int? Flows,
     IReadOnlyList<MapStatus> Maps,
     IReadOnlyDictionary<string, ulong>? Packets,
-    IReadOnlyDictionary<string, ulong>? Drops)
+    IReadOnlyDictionary<string, ulong>? Drops,
+    IReadOnlyList<Capability> Capabilities)
 {
     /// <summary>An agent answers and says that all is well, every service is served completely, and changes are followed.</summary>
     public bool IsHealthy => Agent is { Healthy: true } && IsWhole && IsFollowing;

@@ -1,3 +1,5 @@
+using ClusterLb.Agent.Capabilities;
+using ClusterLb.Agent.Doctor;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
@@ -35,6 +37,23 @@ internal static class Words
 
     /// <summary>active or terminating.</summary>
     public static string StateOf(BackendState state) => state == BackendState.Active ? "active" : "terminating";
+
+    /// <summary>ok, warning, FAILED, not applicable.</summary>
+    public static string CheckVerdictOf(CheckVerdict verdict) => verdict switch
+    {
+        CheckVerdict.Ok => "ok",
+        CheckVerdict.Warning => "warning",
+        CheckVerdict.Failed => "FAILED",
+        _ => "not applicable",
+    };
+
+    /// <summary>yes, NO, unknown.</summary>
+    public static string CapabilityOf(CapabilityState state) => state switch
+    {
+        CapabilityState.Yes => "yes",
+        CapabilityState.No => "NO",
+        _ => "unknown",
+    };
 
     /// <summary>The kind of a frontend.</summary>
     public static string TypeOf(ServiceFlags flags)

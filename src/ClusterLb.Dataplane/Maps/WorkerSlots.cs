@@ -20,6 +20,9 @@ public sealed class WorkerSlots : IDisposable
     /// <summary>Workers of one dataplane.</summary>
     public const int MaxWorkers = 128;
 
+    /// <summary>An idle worker beats about once a second: one that was silent for longer is not alive.</summary>
+    public static readonly TimeSpan LongestSilence = TimeSpan.FromSeconds(3);
+
     private const int SlotSize = 64;
     private const int SlotCount = 2 * MaxWorkers;
     private const int AllSlotsSize = SlotCount * SlotSize;

@@ -83,6 +83,16 @@ public static class TunDeviceFactory
         return true;
     }
 
+    /// <summary>What this kernel's TUN driver can do. Changes nothing and creates no interface.</summary>
+    /// <returns>Null if there is no driver, or this process may not open /dev/net/tun.</returns>
+    public static TunSupport? ReadSupport()
+    {
+        using SafeFileHandle tun = TunInterop.Open(out int errno);
+        return errno == 0 && TunInterop.Features(tun, out uint flags) == 0
+            ? new TunSupport((flags & TunInterop.IffMultiQueue) != 0, (flags & TunInterop.IffVnetHeader) != 0)
+            : null;
+    }
+
     /// <summary>The name of the interface that a queue belongs to, or null once the interface was deleted.</summary>
     public static string? NameOf(SafeFileHandle queue) =>
         TunInterop.Describe(queue, out string name, out short flags) == 0 && (flags & Flags) == Flags ? name : null;

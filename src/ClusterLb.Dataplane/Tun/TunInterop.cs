@@ -22,6 +22,7 @@ internal static unsafe partial class TunInterop
     private const nuint TunSetIff = 0x400454ca;
     private const nuint TunSetPersist = 0x400454cb;
     private const nuint TunSetOffload = 0x400454d0;
+    private const nuint TunGetFeatures = 0x800454cf;
     private const nuint TunGetIff = 0x800454d2;
     private const nuint TunSetVnetHeaderSize = 0x400454d8;
     private const nuint GetInterfaceFlags = 0x8913; // SIOCGIFFLAGS
@@ -63,6 +64,15 @@ internal static unsafe partial class TunInterop
         int errno = ioctl(tun, TunGetIff, &request) >= 0 ? 0 : Marshal.GetLastPInvokeError();
         name = errno == 0 ? request.GetName() : "";
         flags = request.Flags;
+        return errno;
+    }
+
+    /// <summary>The IFF_ flags that this kernel's driver knows; needs no right and no interface.</summary>
+    public static int Features(SafeFileHandle tun, out uint flags)
+    {
+        uint features = 0;
+        int errno = ioctl(tun, TunGetFeatures, &features) >= 0 ? 0 : Marshal.GetLastPInvokeError();
+        flags = features;
         return errno;
     }
 

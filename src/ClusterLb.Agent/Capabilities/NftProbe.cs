@@ -1,0 +1,55 @@
+using ClusterLb.Agent.Steering;
+
+namespace ClusterLb.Agent.Capabilities;
+
+/// <summary>What of nft this kernel takes: each expression that our table uses, in a table of its own that is checked and never loaded.</summary>
+/// <remarks><c>nft --check</c> lets the kernel look at the whole transaction and then takes it back.</remarks>
+internal static class NftProbe
+{
+    private static readonly (string Name, string Chain, string Without)[] Expressions =
+    [
+        ("nft conntrack mark", "chain c { type filter hook prerouting priority dstnat + 5; ct state new ct mark set ct mark | 0x1\n }",
+            "the agent cannot steer: replies are known by a mark"),
+        ("nft fib expression", "chain c { type filter hook prerouting priority dstnat + 5; fib daddr type local counter\n }",
+            "the agent cannot steer node ports: they answer at local addresses only"),
+        ("nft sets of frontends", "set s { type ipv4_addr . inet_proto . inet_service; }\n" +
+            "chain c { type filter hook prerouting priority dstnat + 5; ip daddr . meta l4proto . th dport @s counter\n }",
+            "the agent cannot steer load balancer and external addresses"),
+        ("nft route chain", "chain c { type route hook output priority -95; meta mark set meta mark | 0x1\n }",
+            "the agent cannot steer the node's own packets"),
+        ("nft source NAT", "chain c { type nat hook postrouting priority srcnat - 10; meta nfproto ipv4 meta l4proto tcp snat ip to ip saddr\n }",
+            "a CNI's masquerading hides the client's address"),
+    ];
+
+    /// <summary>A row for nft itself, and one per expression.</summary>
+    public static IEnumerable<Capability> Read()
+    {
+        const string Needed = "the agent does not start";
+        if (Tool.Find("nft") is not { } path)
+        {
+            return [new Capability("nft", CapabilityState.No, "not in PATH", Needed)];
+        }
+
+        string version = Tool.Run("nft", ["--version"]).Trim();
+        return
+        [
+            new Capability("nft", CapabilityState.Yes, $"{path}, {version}", Needed),
+            .. Preflight.HasCapability(Preflight.NetAdmin)
+                ? Expressions.Select(Try)
+                : Expressions.Select(e => new Capability(e.Name, CapabilityState.Unknown, "only root may ask the kernel", e.Without)),
+        ];
+    }
+
+    private static Capability Try((string Name, string Chain, string Without) expression)
+    {
+        try
+        {
+            Tool.Run("nft", ["--check", "-f", "-"], $"table inet clb_probe {{\n{expression.Chain}\n}}\n");
+            return new Capability(expression.Name, CapabilityState.Yes, "the kernel takes it", expression.Without);
+        }
+        catch (SteeringException e)
+        {
+            return new Capability(expression.Name, CapabilityState.No, e.Message, expression.Without);
+        }
+    }
+}
