@@ -19,7 +19,7 @@ public enum DropReason : byte
     /// <summary>The IPv4 header checksum is wrong.</summary>
     BadChecksum = 4,
 
-    /// <summary>A later fragment whose first fragment was not seen.</summary>
+    /// <summary>A later fragment whose first fragment was not seen, is forgotten, or went nowhere.</summary>
     FragmentWithoutFirst = 5,
 
     /// <summary>An ICMP error that embeds a packet of no known flow, for an address of a service range.</summary>
@@ -73,6 +73,6 @@ public enum DropReason : byte
     /// <summary>A fragment of an SCTP packet: its CRC32c covers all of it, so a piece alone cannot be translated.</summary>
     SctpFragment = 22,
 
-    /// <summary>A part of a fragmented datagram that is for a service, or may be a backend's answer: all parts are dropped.</summary>
+    /// <summary>A fragment of an ICMP error: real ones are short.</summary>
     FragmentsUnsupported = 23,
 }

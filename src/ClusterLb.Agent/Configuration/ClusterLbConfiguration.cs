@@ -106,6 +106,7 @@ internal static class ClusterLbConfiguration
             Ipv4 = conntrack.Int("ipv4", now.Capacities.Ipv4),
             Ipv6 = conntrack.Int("ipv6", now.Capacities.Ipv6),
             Affinity = conntrack.Int("affinity", now.Capacities.Affinity),
+            Fragments = conntrack.Int("fragments", now.Capacities.Fragments),
         },
         TcpSynTimeout = conntrack.Duration("tcpSynTimeout", now.TcpSynTimeout),
         TcpClosingTimeout = conntrack.Duration("tcpClosingTimeout", now.TcpClosingTimeout),
@@ -119,6 +120,7 @@ internal static class ClusterLbConfiguration
             stop = text == "stop";
             return text is "keep" or "stop";
         }),
+        AnswerPing = dataplane.Flag("answerPing", now.AnswerPing),
     };
 
     private static uint Mark(YamlSection section, string name, uint otherwise)

@@ -69,13 +69,18 @@ public static class EffectiveConfiguration
             ["conntrack"] = new JsonObject
             {
                 ["affinity"] = conntrack.Capacities.Affinity,
+                ["fragments"] = conntrack.Capacities.Fragments,
                 ["genericTimeout"] = GoDuration.Format(conntrack.GenericTimeout),
                 ["ipv4"] = conntrack.Capacities.Ipv4,
                 ["ipv6"] = conntrack.Capacities.Ipv6,
                 ["tcpClosingTimeout"] = GoDuration.Format(conntrack.TcpClosingTimeout),
                 ["tcpSynTimeout"] = GoDuration.Format(conntrack.TcpSynTimeout),
             },
-            ["dataplane"] = new JsonObject { ["onStop"] = options.Dataplane.StopWithAgent ? "stop" : "keep" },
+            ["dataplane"] = new JsonObject
+            {
+                ["answerPing"] = options.Dataplane.AnswerPing,
+                ["onStop"] = options.Dataplane.StopWithAgent ? "stop" : "keep",
+            },
             ["loadBalancer"] = new JsonObject { ["algorithm"] = AlgorithmNames.Of(options.Selection.Algorithm) },
             ["maglev"] = new JsonObject
             {

@@ -26,6 +26,12 @@ internal static class DataplaneMetrics
         meter.CreateObservableCounter(
             "clusterlb_forward_bytes_total", () => Bytes(counters(), Verdict.Forward), null, "Bytes of packets translated and forwarded, IP headers included.");
         meter.CreateObservableCounter("clusterlb_new_flows_total", () => (long)counters().NewFlows, null, "Flows begun.");
+        meter.CreateObservableCounter("clusterlb_fragments_total", () => (long)counters().Fragments, null, "Fragments translated.");
+        meter.CreateObservableCounter(
+            "clusterlb_fragments_evicted_total", () => (long)counters().EvictedFragments, null,
+            "Fragmented datagrams forgotten while parts of them could still have come, because the table was full.");
+        meter.CreateObservableCounter("clusterlb_icmp_errors_total", () => (long)counters().TranslatedErrors, null, "ICMP errors translated.");
+        meter.CreateObservableCounter("clusterlb_echo_replies_total", () => (long)counters().AnsweredPings, null, "Pings of service addresses answered.");
         meter.CreateObservableCounter(
             "kubeproxy_conntrack_reconciler_deleted_entries_total", () => Repicked(counters()), null,
             "UDP flows that were begun anew because their backend no longer served.");

@@ -65,7 +65,16 @@ internal static class StatusCommand
             counters is null ? null : Enum.GetValues<Verdict>().ToDictionary(Words.VerdictOf, counters.Packets, StringComparer.Ordinal),
             counters is null ? null : Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None && counters.Drops(reason) > 0)
                 .ToDictionary(reason => reason.ToString(), counters.Drops, StringComparer.Ordinal),
-            CapabilityProbe.Read(agent?.Steering.Device ?? IfAllowed(() => AgentRecord.Load(stateDir))?.Device ?? new TunOptions().Name));
+            CapabilityProbe.Read(agent?.Steering.Device ?? IfAllowed(() => AgentRecord.Load(stateDir))?.Device ?? new TunOptions().Name))
+        {
+            Special = counters is null ? null : new Dictionary<string, ulong>(StringComparer.Ordinal)
+            {
+                ["fragments"] = counters.Fragments,
+                ["fragmented datagrams forgotten too early"] = counters.EvictedFragments,
+                ["ICMP errors"] = counters.TranslatedErrors,
+                ["pings answered"] = counters.AnsweredPings,
+            },
+        };
     }
 
     /// <summary>Flow tables are for root; the rest of the status is for the group too.</summary>

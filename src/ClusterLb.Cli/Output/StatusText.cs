@@ -28,6 +28,11 @@ internal static class StatusText
             Line(writer, "Packets", string.Join(", ", packets.Select(pair => $"{pair.Key} {pair.Value}")));
         }
 
+        if (status.Special is { } special && special.Values.Any(count => count > 0))
+        {
+            Line(writer, "Of these", string.Join(", ", special.Where(pair => pair.Value > 0).Select(pair => $"{pair.Key} {pair.Value}")));
+        }
+
         if (status.Drops is { Count: > 0 } drops)
         {
             Line(writer, "Reasons", string.Join(", ", drops.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));

@@ -28,6 +28,9 @@ internal sealed record StatusView(
     IReadOnlyDictionary<string, ulong>? Drops,
     IReadOnlyList<Capability> Capabilities)
 {
+    /// <summary>What of the forwarded packets was not plain traffic; null if this user may not look.</summary>
+    public IReadOnlyDictionary<string, ulong>? Special { get; init; }
+
     /// <summary>An agent answers and says that all is well, every service is served completely, and changes are followed.</summary>
     public bool IsHealthy => Agent is { Healthy: true } && IsWhole && IsFollowing;
 

@@ -35,6 +35,7 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
         }
 
         NodeFlags flags = (inputs.MasqueradeAll ? NodeFlags.MasqueradeAll : NodeFlags.None)
+            | (inputs.AnswersPing ? NodeFlags.EchoReply : NodeFlags.None)
             | (HasLocalhostNodePorts(inputs) ? NodeFlags.LocalhostNodePorts : NodeFlags.None)
             | (inputs.Detection == LocalDetection.Interfaces ? NodeFlags.None : DetectionFlags(podRanges));
 

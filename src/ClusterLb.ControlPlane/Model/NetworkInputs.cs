@@ -34,6 +34,9 @@ public sealed record NetworkInputs
     /// <summary>Node ports answer on 127.0.0.1 too.</summary>
     public bool LocalhostNodePorts { get; init; } = true;
 
+    /// <summary>Pings of ClusterIPs are answered.</summary>
+    public bool AnswersPing { get; init; }
+
     /// <summary>Masquerade all ClusterIP traffic.</summary>
     public bool MasqueradeAll { get; init; }
 

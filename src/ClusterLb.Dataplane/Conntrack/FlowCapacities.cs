@@ -18,6 +18,9 @@ public sealed record FlowCapacities
     /// <summary>Clients that can be pinned to a backend by session affinity, per family. 43 to 85 bytes each for IPv4, twice that for IPv6.</summary>
     public int Affinity { get; init; } = 65_536;
 
+    /// <summary>Fragmented datagrams whose first fragment is remembered, both families. 64 bytes each.</summary>
+    public int Fragments { get; init; } = 8_192;
+
     /// <summary>Every problem, so that one restart is enough to fix a bad file.</summary>
     public IEnumerable<string> Problems()
     {
@@ -34,6 +37,11 @@ public sealed record FlowCapacities
         if (Affinity is < Least or > Most)
         {
             yield return $"the capacity for session affinity is {Affinity}, but must be from {Least} to {Most} clients.";
+        }
+
+        if (Fragments is < Least or > Most)
+        {
+            yield return $"the capacity for fragments is {Fragments}, but must be from {Least} to {Most} datagrams.";
         }
 
         if (Workers is < 1 or > 256)

@@ -37,6 +37,7 @@ public sealed partial class FlowTables
         [
             ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, 1), ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, 1),
             AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, 1), AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, 1),
+            FragmentTable.SpecOf(FragmentsName, 1),
         ];
         foreach (MapFileSpec spec in specs)
         {

@@ -10,7 +10,7 @@ namespace ClusterLb.Dataplane.Conntrack;
 public sealed partial class FlowTables : IDisposable
 {
     /// <summary>Names of the files, in the state directory's <c>flows</c>.</summary>
-    public static readonly IReadOnlyList<string> FileNames = [Ipv4Name, Ipv6Name, CountersName, Affinity4Name, Affinity6Name];
+    public static readonly IReadOnlyList<string> FileNames = [Ipv4Name, Ipv6Name, CountersName, Affinity4Name, Affinity6Name, FragmentsName];
 
     private const string Ipv4Name = "conntrack4";
     private const string Ipv6Name = "conntrack6";
@@ -26,14 +26,16 @@ public sealed partial class FlowTables : IDisposable
     private readonly MapFile _counters;
     private readonly AffinityTable<AffinityKey4> _affinity4;
     private readonly AffinityTable<AffinityKey6> _affinity6;
+    private readonly FragmentTable _fragments;
     private readonly BackendFilter _backends = new();
     private readonly ActiveFlowCounts _active = new();
     private readonly RoundRobinTurns _turns = new();
     private readonly SnatPortPools _snatPorts = new();
     private long _sweptAtMs = long.MinValue;
 
-    private FlowTables(MapFile ipv4, MapFile ipv6, MapFile counters, MapFile affinity4, MapFile affinity6)
+    private FlowTables(MapFile ipv4, MapFile ipv6, MapFile counters, MapFile affinity4, MapFile affinity6, MapFile fragments)
     {
+        _fragments = new FragmentTable(fragments);
         _affinity4 = new AffinityTable<AffinityKey4>(affinity4);
         _affinity6 = new AffinityTable<AffinityKey6>(affinity6);
         _ipv4 = new ConntrackTable<FlowKey4>(ipv4, _active, _snatPorts);
@@ -66,7 +68,8 @@ public sealed partial class FlowTables : IDisposable
         MapFile.CreateAnonymous(ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, capacities.Ipv6)),
         MapFile.CreateAnonymous(CountersSpec(capacities.Workers)),
         MapFile.CreateAnonymous(AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, capacities.Affinity)),
-        MapFile.CreateAnonymous(AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, capacities.Affinity)));
+        MapFile.CreateAnonymous(AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, capacities.Affinity)),
+        MapFile.CreateAnonymous(FragmentTable.SpecOf(FragmentsName, capacities.Fragments)));
 
     /// <summary>Makes or validates the files of a state directory, copying flows where a capacity has changed, and opens them
     /// for handing on to the dataplane.</summary>
@@ -80,7 +83,8 @@ public sealed partial class FlowTables : IDisposable
             OpenConntrack<FlowKey6>(directory, Ipv6Name, capacities.Ipv6, warn),
             Open(directory, CountersSpec(capacities.Workers), upgrade: (_, _) => true, warn),
             OpenAffinity<AffinityKey4>(directory, Affinity4Name, capacities.Affinity, warn),
-            OpenAffinity<AffinityKey6>(directory, Affinity6Name, capacities.Affinity, warn));
+            OpenAffinity<AffinityKey6>(directory, Affinity6Name, capacities.Affinity, warn),
+            OpenFragments(directory, capacities.Fragments, warn));
     }
 
     /// <summary>The dataplane's side: maps the files it was handed and adopts what is in them.</summary>
@@ -94,7 +98,8 @@ public sealed partial class FlowTables : IDisposable
             MapFile.FromDescriptor(files[Ipv6Name], ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, 1), writable: true),
             MapFile.FromDescriptor(files[CountersName], CountersSpec(1), writable: true),
             MapFile.FromDescriptor(files[Affinity4Name], AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, 1), writable: true),
-            MapFile.FromDescriptor(files[Affinity6Name], AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, 1), writable: true));
+            MapFile.FromDescriptor(files[Affinity6Name], AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, 1), writable: true),
+            MapFile.FromDescriptor(files[FragmentsName], FragmentTable.SpecOf(FragmentsName, 1), writable: true));
         tables.Adopt();
         tables._ipv4.File.ForgetPages();
         tables._ipv6.File.ForgetPages();
@@ -109,6 +114,7 @@ public sealed partial class FlowTables : IDisposable
         (CountersName, _counters.OpenDescriptor(readOnly: false)),
         (Affinity4Name, _affinity4.File.OpenDescriptor(readOnly: false)),
         (Affinity6Name, _affinity6.File.OpenDescriptor(readOnly: false)),
+        (FragmentsName, _fragments.File.OpenDescriptor(readOnly: false)),
     ];
 
     /// <summary>Clears what a killed process left half done, and learns which places are free.</summary>
@@ -120,6 +126,7 @@ public sealed partial class FlowTables : IDisposable
         (int kept6, int dropped6) = _ipv6.Adopt(RememberBackend);
         _affinity4.Adopt();
         _affinity6.Adopt();
+        _fragments.Adopt();
         return (kept4 + kept6, dropped4 + dropped6);
 
         void RememberBackend(FlowTuple reply) => _backends.Add(reply.Source, reply.SourcePort, reply.Protocol);
@@ -236,6 +243,7 @@ public sealed partial class FlowTables : IDisposable
 
         _affinity4.Sweep(nowMs, Math.Max(1, budget / SweepsPerAffinitySweep));
         _affinity6.Sweep(nowMs, Math.Max(1, budget / SweepsPerAffinitySweep));
+        _fragments.Sweep(nowMs, Math.Max(1, budget / SweepsPerFragmentSweep));
         return _ipv4.Sweep(nowMs, budget) + _ipv6.Sweep(nowMs, budget);
     }
 
@@ -254,6 +262,7 @@ public sealed partial class FlowTables : IDisposable
         _counters.Dispose();
         _affinity4.File.Dispose();
         _affinity6.File.Dispose();
+        _fragments.File.Dispose();
     }
 
     private static MapFile OpenConntrack<TKey>(string directory, string name, int capacity, Action<string> warn)

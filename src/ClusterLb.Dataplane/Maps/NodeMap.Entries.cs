@@ -36,7 +36,7 @@ public enum NodeFlags : uint
     /// <summary>No local traffic detector: nobody is known to be a pod, and ClusterIP traffic is never masqueraded.</summary>
     NoLocalDetection = 4,
 
-    /// <summary>Not used yet, never set: answer ICMP echo requests to frontends.</summary>
+    /// <summary>Answer ICMP echo requests to the addresses of services (ClusterIPs).</summary>
     EchoReply = 8,
 
     /// <summary>Node ports answer on 127.0.0.1.</summary>

@@ -6,7 +6,8 @@ namespace ClusterLb.Dataplane.Pipeline;
 /// <summary>The IP header and checksums of packets that we send ourselves.</summary>
 internal static class CraftedIp
 {
-    private const byte HopLimit = 64; // the value that RFC 1700 recommends, and what Linux sends
+    /// <summary>The value that RFC 1700 recommends, and what Linux sends.</summary>
+    public const byte HopLimit = 64;
 
     /// <summary>Bytes of the header that <see cref="WriteHeader"/> writes.</summary>
     public static int HeaderLength(bool isIpv4) => isIpv4 ? Ipv4Header.MinLength : Ipv6Header.HeaderLength;

@@ -46,6 +46,20 @@ internal static class IpRewriter
             + InternetChecksum.Difference(from.Destination, to.Destination);
     }
 
+    /// <summary>TTL or hop limit, and the header checksum where there is one.</summary>
+    public static void SetHopLimit(Span<byte> packet, bool isIpv4, byte hops)
+    {
+        if (!isIpv4)
+        {
+            packet[Ipv6Header.HopLimitOffset] = hops;
+            return;
+        }
+
+        uint before = (uint)packet[Ipv4Header.TtlOffset] << 8; // the upper byte of its 16-bit word
+        packet[Ipv4Header.TtlOffset] = hops;
+        UpdateField(packet[Ipv4Header.ChecksumOffset..], InternetChecksum.Difference(before, (uint)hops << 8));
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void UpdateField(Span<byte> field, ulong difference) =>
         BinaryPrimitives.WriteUInt16BigEndian(

@@ -1,3 +1,4 @@
+using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Pipeline;
@@ -16,13 +17,15 @@ public struct PacketMeta
     /// <summary>In: where, in the packet, the header begins that <see cref="PartialChecksum"/> is about.</summary>
     public ushort ChecksumStart;
 
-    /// <summary>In: the queue it was read from. Out: the queue of its flow, which it must be written to.</summary>
+    /// <summary>In: the queue it was read from. Out: the queue of its flow, of a fragment that of
+    /// its addresses (<see cref="FlowTables.QueueOfFragments"/>), which it must be written to.</summary>
     public ushort Queue;
 
     /// <summary>Out.</summary>
     public DropReason DropReason;
 
-    /// <summary>Out: the tuple as it was read; meaningful if the packet could be parsed.</summary>
+    /// <summary>Out: the tuple as it was read, of a later fragment with the ports of its first one if that is remembered; meaningful if
+    /// the packet could be parsed.</summary>
     public FlowTuple Tuple;
 
     /// <summary>Out: the tuple as it will be written, for <see cref="Verdict.Forward"/>.</summary>

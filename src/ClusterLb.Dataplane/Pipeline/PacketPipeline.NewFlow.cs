@@ -150,6 +150,11 @@ public sealed partial class PacketPipeline
                 return Drop(ref meta, DropReason.UnknownServiceAddress);
             }
 
+            if ((_node.Flags & NodeFlags.EchoReply) != NodeFlags.None && EchoReply.Answers(at, meta.Tuple))
+            {
+                return AnswerPing(buffer[..meta.Length], at, ref meta);
+            }
+
             return at.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp
                 ? Reject(buffer, at, DropReason.UnknownServicePort, ref meta, nowMs) // semantics R18
                 : Drop(ref meta, DropReason.UnknownProtocol);
@@ -161,6 +166,14 @@ public sealed partial class PacketPipeline
         return !begins && _flows.LooksLikeReply(meta.Tuple)
             ? Drop(ref meta, DropReason.UntranslatableReply)
             : Verdict.Pass;
+    }
+
+    /// <summary>Not translated for anybody: it goes back, in the name of the address that was asked.</summary>
+    private Verdict AnswerPing(Span<byte> packet, in HeaderOffsets at, ref PacketMeta meta)
+    {
+        _counters.CountAnsweredPing();
+        meta.Translated = EchoReply.Build(packet, at, meta.Tuple, meta.PartialChecksum);
+        return Verdict.Forward;
     }
 
     private bool IsActiveAddress(IpAddr address) =>

@@ -69,26 +69,23 @@ public sealed partial class PacketPipeline
         meta.PartialChecksum &= meta.ChecksumStart == at.TransportOffset;
         if (at.IsIcmpError)
         {
-            return TranslateError(packet, at, ref meta, nowMs);
+            // An error is no longer than 576 or 1280 bytes (RFC 1812, section 4.3.2.3; RFC 4443, section 2.4): only forged ones come in parts.
+            return at.IsFragment ? Drop(ref meta, DropReason.FragmentsUnsupported) : TranslateError(packet, at, ref meta, nowMs);
         }
 
-        if (at.IsFragment)
-        {
-            return RefuseFragment(at, ref meta, nowMs);
-        }
-
-        if (_flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow) && MayGoOn(flow, at, ref meta))
-        {
-            return Forward(packet, at, flow, ref meta, nowMs);
-        }
-
-        return BeginFlow(buffer, at, ref meta, nowMs);
+        return at.IsFragment ? DecideFragment(buffer, at, ref meta, nowMs) : DecideWhole(buffer, at, ref meta, nowMs);
     }
+
+    /// <summary>A packet with a transport header: all but ICMP errors and later fragments.</summary>
+    private Verdict DecideWhole(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs) =>
+        _flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow) && MayGoOn(flow, at, ref meta)
+            ? Forward(buffer[..meta.Length], at, flow, ref meta, nowMs)
+            : BeginFlow(buffer, at, ref meta, nowMs);
 
     /// <summary>A packet of a known flow: state machine, timeout, counters, rewrite.</summary>
     private Verdict Forward(Span<byte> packet, in HeaderOffsets at, in FlowHit flow, ref PacketMeta meta, long nowMs)
     {
-        FlowState next = flow.StateAfter(at.Protocol, at.TcpFlags);
+        FlowState next = at.IsLaterFragment ? flow.State : flow.StateAfter(at.Protocol, at.TcpFlags); // it shows no control bits
         _flows.Record(flow, next, nowMs + _timeouts.Of(at.Protocol, next), at.TotalLength);
         return Translate(packet, at, flow, ref meta);
     }
@@ -183,6 +180,7 @@ public sealed partial class PacketPipeline
             _flows.Remove(flow); // the client is told, and its next datagram finds a backend anew
         }
 
+        _counters.CountTranslatedError();
         meta.Translated = IcmpErrorNat.Rewrite(packet, at, meta.Tuple, embeddedAt, embedded, original, meta.PartialChecksum);
         Tell(flow, ref meta);
         return Verdict.Forward;
@@ -196,22 +194,6 @@ public sealed partial class PacketPipeline
         outer.Source == embedded.Destination
         && IcmpHeader.Parse(packet[at.TransportOffset..], at.IsIpv4, out IcmpHeader icmp) == DropReason.None
         && icmp.IsPortUnreachable;
-
-    /// <summary>Later fragments have no ports, and first ones are not remembered: no part of a datagram is translated, since a
-    /// receiver would hold the first one and wait for the rest. What concerns no service goes on.</summary>
-    private Verdict RefuseFragment(in HeaderOffsets at, ref PacketMeta meta, long nowMs)
-    {
-        // By addresses alone, which all parts have: else a datagram could lose some of its parts only.
-        bool maybeOurs = (_maps.Classify(meta.Tuple.Destination) & NetworkFlags.ServiceRange) != NetworkFlags.None
-            || _flows.IsFromBackend(meta.Tuple.Source)
-            || (!at.IsLaterFragment && IsOurs(meta.Tuple, nowMs));
-        return maybeOurs ? Drop(ref meta, DropReason.FragmentsUnsupported) : Verdict.Pass;
-    }
-
-    /// <summary>A frontend outside of the service ranges, or a known flow: only a packet with ports can tell.</summary>
-    private bool IsOurs(in FlowTuple tuple, long nowMs) =>
-        _flows.TryLookup(tuple, nowMs, out _)
-        || Frontend.Exists(_maps, tuple, _node.Flags);
 
     private static bool IsOpening(in HeaderOffsets at) =>
         (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;

@@ -13,8 +13,12 @@ public sealed class PipelineCounters(CounterRow row)
     private const int NewFlowsWord = 16;
     private const int RepickedFlowsWord = 17;
     private const int RepickedIpv6FlowsWord = 18; // part of those above
+    private const int FragmentsWord = 19;
     private const int ReplyPacketsByVerdict = 20; // bytes 8 words behind, as above; the words above are of the original direction
     private const int ReplyBytesByVerdict = ReplyPacketsByVerdict + BytesByVerdict;
+    private const int EvictedFragmentsWord = 24;
+    private const int AnsweredPingsWord = 25;
+    private const int TranslatedErrorsWord = 26;
     private const int DropsByReason = 32;
     private const int MostReasons = 64;
     private const int ReplyDropsByReason = 96; // part of those above
@@ -28,6 +32,18 @@ public sealed class PipelineCounters(CounterRow row)
 
     /// <summary>Of <see cref="RepickedFlows"/>, those of IPv6.</summary>
     public ulong RepickedIpv6Flows => row.Read(RepickedIpv6FlowsWord);
+
+    /// <summary>Fragments translated.</summary>
+    public ulong Fragments => row.Read(FragmentsWord);
+
+    /// <summary>Fragmented datagrams that were forgotten while parts of them could still have come, because the table was full.</summary>
+    public ulong EvictedFragments => row.Read(EvictedFragmentsWord);
+
+    /// <summary>Pings of service addresses answered, their fragments counted one by one.</summary>
+    public ulong AnsweredPings => row.Read(AnsweredPingsWord);
+
+    /// <summary>ICMP errors translated.</summary>
+    public ulong TranslatedErrors => row.Read(TranslatedErrorsWord);
 
     /// <summary>Packets with this verdict.</summary>
     public ulong Packets(Verdict verdict) => row.Read(PacketsByVerdict + (int)verdict) + ReplyPackets(verdict);
@@ -84,6 +100,14 @@ public sealed class PipelineCounters(CounterRow row)
     }
 
     internal void CountNewFlow() => row.Add(NewFlowsWord, 1);
+
+    internal void CountFragment() => row.Add(FragmentsWord, 1);
+
+    internal void CountEvictedFragments() => row.Add(EvictedFragmentsWord, 1);
+
+    internal void CountAnsweredPing() => row.Add(AnsweredPingsWord, 1);
+
+    internal void CountTranslatedError() => row.Add(TranslatedErrorsWord, 1);
 
     internal void CountRepickedFlow(bool isIpv4)
     {

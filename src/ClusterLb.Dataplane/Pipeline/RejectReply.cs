@@ -34,7 +34,7 @@ public static class RejectReply
     /// <summary>The longest answer, in bytes: the IPv6 minimum MTU (RFC 4443, section 2.4 c).</summary>
     public const int MaxLength = PortUnreachable.MaxLengthV6;
 
-    private static bool IsUnicast(IpAddr address) => address.IsIpv4
+    internal static bool IsUnicast(IpAddr address) => address.IsIpv4
         ? address.Ipv4 is not 0 and < 0xE000_0000 // below multicast (224/4), class E and the broadcast address
         : address.High >> 56 != 0xFF && address != default;
 }

@@ -137,14 +137,14 @@ public sealed class FlowFilesTests : IDisposable
         }
 
         IReadOnlyList<MapFill> fill = FlowTables.ReadFill(_directory);
-        Assert.Equal(["conntrack4 3", "conntrack6 0", "affinity4 0", "affinity6 0"], fill.Select(f => $"{f.Name} {f.Count}"));
+        Assert.Equal(["conntrack4 3", "conntrack6 0", "affinity4 0", "affinity6 0", "fragments 0"], fill.Select(f => $"{f.Name} {f.Count}"));
         Assert.All(fill, f => Assert.True(f.Capacity > 0));
     }
 
     [Fact]
     public void Impossible_capacities_are_all_named()
     {
-        Assert.Equal(3, new FlowCapacities { Ipv4 = 1, Ipv6 = int.MaxValue, Workers = 0 }.Problems().Count());
+        Assert.Equal(4, new FlowCapacities { Ipv4 = 1, Ipv6 = int.MaxValue, Fragments = 0, Workers = 0 }.Problems().Count());
         Assert.Empty(new FlowCapacities().Problems());
     }
 

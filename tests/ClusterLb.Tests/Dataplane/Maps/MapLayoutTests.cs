@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Tests.Dataplane.Maps;
 
@@ -112,6 +114,19 @@ public sealed class MapLayoutTests
                         Generation = 2, Key = new(1, IpAddr.Parse("fd00::9"), AffinityClient.NetnsCookie),
                         BackendId = 7, Use = AffinityUse.Pack(nowMs: 9, timeoutSeconds: 10_800),
                     })
+                },
+                {
+                    "fragments place",
+                    "02000000 50004000 0900000000000000 00000000000000000000FFFF0A000009 00000000000000000000FFFF0A60000A 07000000 11000000 11000000 00000000",
+                    Hex(new FragmentPlace
+                    {
+                        Generation = 2, Ports = 0x0040_0050, ExpiresMs = 9, Protocol = 17,
+                        Key = new(new FlowTuple(IpAddr.Parse("10.0.0.9"), IpAddr.Parse("10.96.0.10"), 0, 0, IpProtocol.Udp), 7),
+                    })
+                },
+                {
+                    "fragments key of IPv6", "FD000000000000000000000000000009 FD00000000000000000000000000000A 00000001 00000000",
+                    Hex(new FragmentKey(new FlowTuple(IpAddr.Parse("fd00::9"), IpAddr.Parse("fd00::a"), 0, 0, IpProtocol.Udp), 0x0100_0000))
                 },
             };
         }

@@ -54,9 +54,12 @@ public sealed class AllocationTests
         ["untranslatable reply"] = (Verdict.Drop, false, lb => After(
             lb, Packet.Udp(Client, Frontend), Packet.Udp(Backend, "203.0.113.1:53"))),
         ["no local backend"] = (Verdict.Drop, false, _ => Packet.Tcp(Client, "10.96.0.12:80").Syn()),
-        ["first fragment"] = (Verdict.Drop, false, _ => Packet.Udp(Client, Frontend).Payload(300).Fragments(104)[0]),
-        ["later fragment"] = (Verdict.Drop, false, _ => Packet.Udp(Client, Frontend).Payload(300).Fragments(104)[1]),
-        ["later fragment that passes"] = (Verdict.Pass, false, _ => Packet.Udp(Client, "203.0.113.1:53").Payload(300).Fragments(104)[1]),
+        ["first fragment"] = (Verdict.Forward, false, lb => After(lb, Packet.Udp(Client, Frontend), Packet.Udp(Client, Frontend).Payload(300).Fragments(104)[0])),
+        ["first fragment that begins a flow"] = (Verdict.Forward, true, _ => Packet.Udp(Client, Frontend).Payload(300).Fragments(104)[0]),
+        ["first fragment that passes"] = (Verdict.Pass, false, _ => Packet.Udp(Client, "203.0.113.1:53").Payload(300).Fragments(104)[0]),
+        ["later fragment"] = (Verdict.Drop, false, _ => Packet.Udp(Client, Frontend).Payload(300).Fragments(104, id: 9)[1]),
+        ["ping"] = (Verdict.Forward, false, _ => Packet.Echo("10.244.0.9", "10.96.0.10")),
+        ["ping IPv6"] = (Verdict.Forward, false, _ => Packet.Echo("fd00:10:244::9", "fd00:10:96::a")),
     };
 
     [Theory, MemberData(nameof(Kinds))]
@@ -100,6 +103,17 @@ public sealed class AllocationTests
         }
 
         Assert.Equal(0, allocated);
+    }
+
+    [Fact]
+    public void A_later_fragment_of_a_known_datagram_allocates_nothing()
+    {
+        using PipelineFixture lb = Fixture();
+        IReadOnlyList<byte[]> fragments = Packet.Udp(Client, Frontend).Payload(300).Fragments(104);
+        lb.Send(fragments[0]);
+        var pipeline = new PacketPipeline(lb.Maps, lb.Flows, lb.Counters, lb.Random);
+
+        Assert.Equal(0, AllocatedBy(fragments[1], pipeline, lb.NowMs, Verdict.Forward, DropReason.None, beforeEach: null));
     }
 
     [Fact]
@@ -224,6 +238,7 @@ public sealed class AllocationTests
         lb.SharePercent = 0;
         lb.AffinitySeconds = 10_800;
         lb.WithService("10.96.0.13:80/TCP", Backend).WithService("[fd00:10:96::d]:80/TCP", Backend6);
+        lb.WithNode(node => node with { Flags = node.Flags | NodeFlags.EchoReply });
         lb.AffinitySeconds = 1; // over before the next flow begins
         lb.WithService("10.96.0.14:80/TCP", Backend);
         return lb;

@@ -157,45 +157,6 @@ public sealed class RefusalTests
         Assert.StartsWith(expected, lb.Send(Packet.Tcp(Client, Frontend).Syn()));
     }
 
-    [Theory]
-    [InlineData(Client, Frontend, true)] // for a service
-    [InlineData(Client, "10.96.0.77:80", true)] // for its range
-    [InlineData(Backend, Client, true)] // an answer
-    [InlineData("10.244.1.5:9999", "203.0.113.1:53", true)] // may be one: later parts do not tell the port
-    [InlineData(Client, "203.0.113.1:53", false)]
-    [InlineData("203.0.113.1:53", Client, false)]
-    public void All_fragments_of_a_datagram_that_may_be_ours_are_dropped_and_others_pass(string from, string to, bool dropped)
-    {
-        using PipelineFixture lb = new PipelineFixture().WithService($"{Frontend}/UDP", Backend);
-        lb.Send(Packet.Udp(Client, Frontend));
-        int flows = lb.Flows.Count;
-
-        foreach (byte[] fragment in Packet.Udp(from, to).Payload(3000).Fragments(1480))
-        {
-            string line = lb.Send(fragment);
-            if (dropped)
-            {
-                Assert.Equal("drop: FragmentsUnsupported", line);
-            }
-            else
-            {
-                Assert.Equal(Verdict.Pass, lb.Verdict);
-                Assert.Equal(fragment, lb.Written);
-            }
-        }
-
-        Assert.Equal(flows, lb.Flows.Count);
-    }
-
-    [Fact]
-    public void A_first_fragment_for_a_frontend_outside_of_the_service_ranges_is_dropped()
-    {
-        using PipelineFixture lb = new PipelineFixture().WithService("203.0.113.7:80/UDP", ServiceFlags.LoadBalancer, Backend);
-
-        Assert.Equal(
-            "drop: FragmentsUnsupported", lb.Send(Packet.Udp(Client, "203.0.113.7:80").Payload(3000).Fragments(1480)[0]));
-    }
-
     /// <summary>Does something between two readings of the maps.</summary>
     private sealed class ActingRandomSource : RandomSource
     {

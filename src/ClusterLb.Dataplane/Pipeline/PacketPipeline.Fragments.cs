@@ -1,0 +1,51 @@
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Packets;
+
+namespace ClusterLb.Dataplane.Pipeline;
+
+/// <content>Parts of datagrams: the first one is handled as a whole packet, later ones go where it went (docs/icmp-and-fragments.md).</content>
+public sealed partial class PacketPipeline
+{
+    private Verdict DecideFragment(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
+    {
+        FlowTuple first = meta.Tuple;
+        Verdict verdict = at.IsLaterFragment
+            ? DecideLaterFragment(buffer, at, ref meta, nowMs)
+            : DecideWhole(buffer, at, ref meta, nowMs);
+        if (verdict == Verdict.Forward)
+        {
+            _counters.CountFragment();
+            meta.Queue = _flows.QueueOfFragments(meta.Translated);
+        }
+
+        // Of a datagram that goes nowhere the rest is dropped as well: it is not remembered.
+        if (!at.IsLaterFragment && verdict is Verdict.Forward or Verdict.Pass
+            && _flows.RememberFragment(first, at.FragmentId, nowMs) == FragmentResult.Evicted)
+        {
+            _counters.CountEvictedFragments();
+        }
+
+        return verdict;
+    }
+
+    /// <summary>It has no ports. The kernel reassembles before it routes, and sends the parts to us in order: so the first one was here.</summary>
+    private Verdict DecideLaterFragment(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
+    {
+        if (!_flows.TryRecallFragment(meta.Tuple, at.FragmentId, !at.MoreFragments, nowMs, out meta.Tuple))
+        {
+            return Drop(ref meta, DropReason.FragmentWithoutFirst);
+        }
+
+        // The protocol is the datagram's: a later fragment of IPv6 may not tell it. The flow is asked for nothing but its translation: a
+        // datagram stays together, whatever has become of its backend meanwhile.
+        HeaderOffsets of = at with { Protocol = meta.Tuple.Protocol };
+        if (_flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow))
+        {
+            return Forward(buffer[..meta.Length], of, flow, ref meta, nowMs);
+        }
+
+        return Frontend.Exists(_maps, meta.Tuple, _node.Flags)
+            ? Drop(ref meta, DropReason.FragmentWithoutFirst) // its flow is gone
+            : NoFrontend(buffer, of, _maps.Classify(meta.Tuple.Destination), ref meta, nowMs);
+    }
+}
