@@ -6,6 +6,7 @@ using ClusterLb.Agent.Logging;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.Agent.Network;
 using ClusterLb.Agent.Steering;
+using ClusterLb.ControlPlane;
 using ClusterLb.ControlPlane.Kubernetes;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
@@ -202,11 +203,13 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _dataplane = new DataplaneSupervisor(
             directory, _options.Tun, _options.Conntrack.Capacities, _maps, DataplaneCommand.OfThisProgram(), _loggers.CreateLogger("Dataplane"));
         _undo.Push(_dataplane.DisposeAsync);
+        Task<long> rehearsal = Task.Run(Rehearsal.Run, cancellation); // while the dataplane starts
         DataplaneStart how = await _dataplane.EnsureRunningAsync(cancellation);
         _log.LogInformation("Dataplane serving {Start} {Pid}", how.ToString(), _dataplane.Health.Pid);
 
         BuildLoops();
         await StartServersAsync(group, cancellation);
+        await rehearsal;
         StartLoops();
         _log.LogInformation("Agent started {Node} {StateDirectory} {Device}", _options.NodeName, directory, _options.Tun.Name);
     }

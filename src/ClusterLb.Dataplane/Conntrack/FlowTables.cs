@@ -103,6 +103,8 @@ public sealed partial class FlowTables : IDisposable
         tables.Adopt();
         tables._ipv4.File.ForgetPages();
         tables._ipv6.File.ForgetPages();
+        tables._affinity4.File.ForgetPages();
+        tables._affinity6.File.ForgetPages();
         return tables;
     }
 
