@@ -35,8 +35,8 @@ demo: build ## the main job, in an embedded lab cluster (network namespaces; nee
 test: build ## all tests, with real packets in network namespaces; at most 15 minutes on two cores
 	eng/test.sh
 
-soak: build ## the long runs: 5,000 killed writers, 100 million mutated packets, 50,000 objects at an API server
-	CLUSTERLB_KILL_ROUNDS=5000 CLUSTERLB_FUZZ_PACKETS=100000000 CLUSTERLB_API_OBJECTS=50000 eng/test.sh
+soak: build ## the long runs: 5,000 killed writers, 100 million mutated packets, 50,000 objects at an API server, 50,000 simulated histories
+	CLUSTERLB_SIMULATION_HISTORIES=50000 CLUSTERLB_KILL_ROUNDS=5000 CLUSTERLB_FUZZ_PACKETS=100000000 CLUSTERLB_API_OBJECTS=50000 eng/test.sh
 
 bench: build ## the benchmarks, into bench/results
 	eng/bench.sh

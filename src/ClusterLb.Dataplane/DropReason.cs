@@ -52,7 +52,7 @@ public enum DropReason : byte
     /// <summary>A new flow before the first complete sync: the service may exist, we do not know yet.</summary>
     NotSynced = 15,
 
-    /// <summary>Link-local or multicast: never meant for a service.</summary>
+    /// <summary>To a link-local or multicast address: never meant for a service. Or from an address of a service range, which nobody has.</summary>
     NotRoutable = 16,
 
     /// <summary>A TCP packet of no known flow that does not begin one.</summary>

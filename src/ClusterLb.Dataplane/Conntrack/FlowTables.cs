@@ -134,6 +134,17 @@ public sealed partial class FlowTables : IDisposable
         void RememberBackend(FlowTuple reply) => _backends.Add(reply.Source, reply.SourcePort, reply.Protocol);
     }
 
+    /// <summary>Says who may have been sent flows that nobody remembers: their late replies must be known for what they are.</summary>
+    /// <param name="backends">Of the load-balancing maps.</param>
+    /// <remarks>Beside the workers: a dataplane that begins anew need not wait for it.</remarks>
+    public void RememberBackends(ILbMap<uint, BackendEntry> backends)
+    {
+        foreach ((_, BackendEntry backend) in backends.Entries())
+        {
+            _backends.Add(backend.Address, backend.Port, backend.Protocol);
+        }
+    }
+
     /// <summary>The counters of a worker, from 0.</summary>
     public CounterRow Counters(int worker)
     {

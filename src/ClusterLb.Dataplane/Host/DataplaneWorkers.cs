@@ -91,6 +91,7 @@ internal sealed class DataplaneWorkers : IDisposable
 
         var workers = new DataplaneWorkers(files, [.. queues], time);
         workers.StartThreads(failed);
+        workers._flows.RememberBackends(workers._maps.Backends);
         return workers;
     }
 

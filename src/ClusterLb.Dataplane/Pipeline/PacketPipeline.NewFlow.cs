@@ -54,6 +54,11 @@ public sealed partial class PacketPipeline
 
         // The sender's place costs a lookup per prefix length, while the memory of the flow is on its way.
         Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
+        if (sender.IsForged)
+        {
+            return Drop(ref meta, DropReason.NotRoutable);
+        }
+
         bool masquerade = Masquerade.IsNeeded(frontend, sender, _node.Flags, meta.Tuple.Source, backend.Address);
         var flow = new NewFlow
         {
@@ -183,6 +188,11 @@ public sealed partial class PacketPipeline
     /// <summary>Turns the packet into the answer that tells its sender, as a host without a listener would give it.</summary>
     private Verdict Reject(Span<byte> buffer, in HeaderOffsets at, DropReason reason, ref PacketMeta meta, long nowMs)
     {
+        if (Sender.Of(_maps, meta.Tuple.Source, _node.Flags).IsForged)
+        {
+            return Drop(ref meta, DropReason.NotRoutable);
+        }
+
         if (at.Protocol != IpProtocol.Tcp && !_rejects.TryTake(nowMs))
         {
             return Drop(ref meta, DropReason.RejectRateLimited);

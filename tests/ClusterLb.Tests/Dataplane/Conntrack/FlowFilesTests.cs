@@ -1,7 +1,9 @@
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
 using ClusterLb.Dataplane.Pipeline;
+using ClusterLb.Testing;
 using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Tests.Dataplane.Conntrack;
@@ -12,6 +14,20 @@ public sealed class FlowFilesTests : IDisposable
     private static readonly FlowCapacities Small = new() { Ipv4 = 128, Ipv6 = 64, Workers = 2 };
 
     private readonly string _directory = Directory.CreateTempSubdirectory("clb-flows-").FullName;
+
+    [Fact]
+    public void The_next_process_knows_a_late_reply_of_a_backend_without_flows()
+    {
+        using var maps = new DictionaryLbMaps();
+        maps.Backends.Update(7, new BackendEntry(IpAddr.Parse("10.244.1.5"), 5353, IpProtocol.Udp, BackendState.Active));
+        using FlowTables flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 64, Ipv6 = 64, Workers = 1 });
+        var late = new FlowTuple(IpAddr.Parse("10.244.1.5"), IpAddr.Parse("10.244.0.9"), 5353, 41_000, IpProtocol.Udp);
+        Assert.False(flows.LooksLikeReply(late));
+
+        flows.RememberBackends(maps.Backends);
+
+        Assert.True(flows.LooksLikeReply(late));
+    }
 
     [Fact]
     public void A_dataplane_that_is_handed_the_files_adopts_their_flows()

@@ -2,9 +2,11 @@ using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Packets;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Testing;
+using ClusterLb.Tests.Testing;
 
 namespace ClusterLb.Tests.Dataplane.Packets;
 
+[Collection(UndisturbedCollection.Name)]
 public sealed class PacketAllocationTests
 {
     [Fact]

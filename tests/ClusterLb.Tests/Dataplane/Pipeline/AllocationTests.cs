@@ -3,10 +3,12 @@ using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Testing;
+using ClusterLb.Tests.Testing;
 
 namespace ClusterLb.Tests.Dataplane.Pipeline;
 
 /// <summary>Not one managed byte per packet, on the real shared maps, whatever becomes of the packet.</summary>
+[Collection(UndisturbedCollection.Name)]
 public sealed class AllocationTests
 {
     private const int Packets = 5_000;

@@ -46,6 +46,19 @@ public sealed class RefusalTests
         Assert.Equal("drop: NoLocalBackend", lb.Send(Packet.Tcp(Client, Frontend).Syn()));
     }
 
+    [Theory]
+    [InlineData("10.96.0.11:80", "10.96.0.10:80")]
+    [InlineData("10.96.0.11:80", "10.96.0.10:81")]
+    [InlineData("[fd00:10:96::b]:80", "[fd00:10:96::a]:80")]
+    public void Whoever_claims_a_service_address_gets_no_backend_and_no_answer(string forged, string destination)
+    {
+        using PipelineFixture lb = new PipelineFixture()
+            .WithService("10.96.0.10:80/TCP", Backend).WithService("[fd00:10:96::a]:80/TCP", "[fd00:10:244::5]:8080");
+
+        Assert.Equal("drop: NotRoutable", lb.Send(Packet.Tcp(forged, destination).Syn()));
+        Assert.Equal(0, lb.Flows.Count);
+    }
+
     [Fact]
     public void An_unowned_port_of_an_active_address_is_rejected_and_an_unknown_address_dropped()
     {

@@ -1,0 +1,248 @@
+using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Packets;
+using ClusterLb.Dataplane.Pipeline;
+
+namespace ClusterLb.Agent.Replay;
+
+/// <summary>Looks on while packets pass a pipeline, and says where one of the promises of the dataplane is broken.</summary>
+/// <remarks>
+/// The promises: a flow keeps its backend while that serves, and UDP leaves it afterwards; a reply never leaves untranslated;
+/// nothing for a service range leaves; the client's address is kept, or is this node's; what is written can be read and
+/// has right checksums; two flows never have the same answers. Knows of the maps what is in them now, of flows what the packets said.
+/// One thread.
+/// </remarks>
+public sealed class PacketWatch(LbMaps maps)
+{
+    private readonly Dictionary<FlowTuple, WatchedFlow> _byOriginal = [];
+    private readonly Dictionary<FlowTuple, WatchedFlow> _byReply = [];
+
+    /// <summary>The control plane is in the middle of writing: whether a backend serves cannot be said of this moment.</summary>
+    public bool MapsInMotion { get; set; }
+
+    /// <summary>The flow table is full, so that flows which were never established may have to go.</summary>
+    public bool TableIsFull { get; set; }
+
+    /// <summary>Flows seen and not expired.</summary>
+    public int CountLive(long nowMs) => _byOriginal.Values.Count(flow => nowMs < flow.ExpiresMs);
+
+    /// <summary>The dataplane begins anew: whom it sent flows to that are over it knows only if that is still a backend.</summary>
+    public void DataplaneRestarts(long nowMs)
+    {
+        HashSet<IpAddr> backends = [.. maps.Backends.Entries().Select(entry => entry.Value.Address)];
+        foreach (WatchedFlow flow in _byReply.Values
+            .Where(flow => (nowMs >= flow.ExpiresMs || flow.IsTold) && !backends.Contains(flow.Reply.Source)).ToArray())
+        {
+            _byReply.Remove(flow.Reply);
+        }
+    }
+
+    /// <summary>One packet.</summary>
+    /// <param name="before">As it was read.</param>
+    /// <param name="after">As it was written; empty if it was dropped.</param>
+    /// <param name="verdict">What became of it.</param>
+    /// <param name="meta">As the pipeline left it.</param>
+    /// <param name="nowMs">The time that the pipeline was told.</param>
+    /// <returns>The promise that was broken; null if none was.</returns>
+    public string? Check(ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, Verdict verdict, in PacketMeta meta, long nowMs)
+    {
+        if (PacketParser.Parse(before, out FlowTuple sent, out HeaderOffsets at) != DropReason.None)
+        {
+            return verdict == Verdict.Drop ? null : "a packet that cannot be read was not dropped";
+        }
+
+        FlowTuple written = default;
+        if (verdict != Verdict.Drop)
+        {
+            if (PacketParser.Parse(after, out written, out HeaderOffsets writtenAt) != DropReason.None)
+            {
+                return "what was written cannot be read";
+            }
+
+            if (CheckWritten(before, sent, at, after, written, writtenAt, meta) is { } problem)
+            {
+                return problem;
+            }
+        }
+
+        if (at.IsFragment || at.Protocol is not (IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp))
+        {
+            return at.IsIcmpError ? CheckError(before, sent, at, after, written, verdict, nowMs) : null;
+        }
+
+        // Replies first, as a lookup has them: a tuple is only one of both.
+        if (_byReply.TryGetValue(sent, out WatchedFlow? flow))
+        {
+            return CheckReply(flow, at, written, verdict, nowMs);
+        }
+
+        if (_byOriginal.TryGetValue(sent, out flow) && nowMs < flow.ExpiresMs)
+        {
+            return CheckKnown(flow, at, written, verdict, meta, nowMs);
+        }
+
+        return verdict == Verdict.Forward ? CheckNew(sent, at, written, meta, nowMs) : null;
+    }
+
+    private string? CheckWritten(
+        ReadOnlySpan<byte> before, in FlowTuple sent, in HeaderOffsets at,
+        ReadOnlySpan<byte> after, in FlowTuple written, in HeaderOffsets writtenAt, in PacketMeta meta)
+    {
+        if ((maps.Classify(written.Destination) & NetworkFlags.ServiceRange) != NetworkFlags.None)
+        {
+            return $"a packet left for {written.Destination}, an address of the service range";
+        }
+
+        bool wasRight = TransportChecksum.Check(before, at, sent, meta.PartialChecksum) != ChecksumState.Invalid;
+        return wasRight && TransportChecksum.Check(after, writtenAt, written, meta.PartialChecksum) == ChecksumState.Invalid
+            ? "the checksum was right and is wrong now"
+            : null;
+    }
+
+    private string? CheckReply(WatchedFlow flow, in HeaderOffsets at, in FlowTuple written, Verdict verdict, long nowMs)
+    {
+        if (nowMs >= flow.ExpiresMs || flow.IsTold)
+        {
+            // Its flow is gone, which the client need not know: with the backend's address the client would reset its connection.
+            return verdict == Verdict.Pass && !IsOpening(at) ? $"the late reply of {flow.Reply.Source} left untranslated" : null;
+        }
+
+        if (verdict != Verdict.Forward)
+        {
+            return MayHaveGone(flow) ? Forget(flow) : $"a reply of the live flow {flow.Original} met {verdict}";
+        }
+
+        if (written != flow.Original.Reverse)
+        {
+            return $"a reply of {flow.Original} was translated to {written}";
+        }
+
+        flow.See(isReply: true, at.TcpFlags, Node, nowMs);
+        return null;
+    }
+
+    private string? CheckKnown(WatchedFlow flow, in HeaderOffsets at, in FlowTuple written, Verdict verdict, in PacketMeta meta, long nowMs)
+    {
+        bool serves = Serves(flow.ServicePortId, flow.BackendId);
+        if (verdict == Verdict.Forward && written == flow.Reply.Reverse && !meta.NewFlow)
+        {
+            if (at.Protocol == IpProtocol.Udp && !serves && !MapsInMotion)
+            {
+                return $"{flow.Original} stayed with {written.Destination}, which no longer serves";
+            }
+
+            flow.See(isReply: false, at.TcpFlags, Node, nowMs);
+            return null;
+        }
+
+        bool mayLeave = flow.IsTold || MayHaveGone(flow) || (at.Protocol == IpProtocol.Tcp
+            ? IsOpening(at) && (flow.IsClosing || ((!flow.IsAnswered || flow.IsHalfClosed) && (!serves || MapsInMotion)))
+            : !serves || MapsInMotion);
+        bool mayBeRefused = mayLeave || !serves || MapsInMotion;
+        if (!(verdict == Verdict.Forward ? mayLeave : mayBeRefused))
+        {
+            return verdict == Verdict.Forward
+                ? $"{flow.Original} went to {written} and left {flow.Reply.Source}, which serves"
+                : $"{flow.Original}, a live flow whose backend serves, met {verdict} {meta.DropReason}";
+        }
+
+        Forget(flow);
+        return verdict == Verdict.Forward ? CheckNew(flow.Original, at, written, meta, nowMs) : null;
+    }
+
+    private string? CheckNew(in FlowTuple sent, in HeaderOffsets at, in FlowTuple written, in PacketMeta meta, long nowMs)
+    {
+        if (!meta.NewFlow)
+        {
+            return $"{sent} was translated by a flow that no packet began";
+        }
+
+        NodeEntry node = Node;
+        IpAddr primary = sent.IsIpv4 ? node.PrimaryIpv4 : node.PrimaryIpv6;
+        if (written.Source != sent.Source && written.Source != primary)
+        {
+            return $"the client {sent.Source} became {written.Source}, which is not this node";
+        }
+
+        if (!MapsInMotion && !Serves(meta.ServicePortId, meta.BackendId))
+        {
+            return $"{sent} was sent to {written.Destination}, which does not serve";
+        }
+
+        FlowTuple reply = written.Reverse;
+        if (_byReply.TryGetValue(reply, out WatchedFlow? other) && nowMs < other.ExpiresMs && !other.IsClosing && !other.IsTold
+            && other.Original != sent && !MayHaveGone(other))
+        {
+            return $"{sent} and {other.Original} have the same answers, {reply}";
+        }
+
+        if (_byOriginal.TryGetValue(sent, out WatchedFlow? expired))
+        {
+            Forget(expired);
+        }
+
+        if (other is not null)
+        {
+            Forget(other);
+        }
+
+        var flow = new WatchedFlow(sent, reply, meta.ServicePortId, meta.BackendId);
+        flow.See(isReply: false, at.TcpFlags, node, nowMs);
+        _byOriginal[sent] = flow;
+        _byReply[reply] = flow;
+        return null;
+    }
+
+    private string? CheckError(
+        ReadOnlySpan<byte> before, in FlowTuple outer, in HeaderOffsets at,
+        ReadOnlySpan<byte> after, in FlowTuple written, Verdict verdict, long nowMs)
+    {
+        if (PacketParser.ParseEmbedded(before, at, outer, out FlowTuple quoted, out HeaderOffsets quotedAt) != DropReason.None || quotedAt.IsFragment)
+        {
+            return null;
+        }
+
+        bool isOfBackend = _byReply.TryGetValue(quoted.Reverse, out WatchedFlow? flow);
+        if ((!isOfBackend && !_byOriginal.TryGetValue(quoted.Reverse, out flow)) || nowMs >= flow!.ExpiresMs || flow.IsTold)
+        {
+            return null;
+        }
+
+        if (verdict != Verdict.Forward)
+        {
+            return MayHaveGone(flow) ? null : $"an error about the live flow {flow.Original} met {verdict}";
+        }
+
+        FlowTuple sent = isOfBackend ? flow.Original : flow.Reply; // what the receiver of the error believes to have sent
+        if (PacketParser.Parse(after, out _, out HeaderOffsets writtenAt) != DropReason.None
+            || PacketParser.ParseEmbedded(after, writtenAt, written, out FlowTuple told, out _) != DropReason.None
+            || told != sent || written.Destination != sent.Source)
+        {
+            return $"an error about {flow.Original} does not tell {sent.Source} of what it sent";
+        }
+
+        flow.IsTold |= isOfBackend && sent.Protocol == IpProtocol.Udp && outer.Source == quoted.Destination
+            && IcmpHeader.Parse(before[at.TransportOffset..], at.IsIpv4, out IcmpHeader icmp) == DropReason.None && icmp.IsPortUnreachable;
+        return null;
+    }
+
+    private NodeEntry Node => maps.Node.TryLookup(0, out NodeEntry node) ? node : NodeEntry.Default;
+
+    private bool Serves(uint servicePortId, uint backendId) => maps.Serving.TryLookup(new ServingKey(servicePortId, backendId), out _);
+
+    private bool MayHaveGone(WatchedFlow flow) => TableIsFull && (!flow.IsEstablished || flow.IsClosing);
+
+    private string? Forget(WatchedFlow flow)
+    {
+        _byOriginal.Remove(flow.Original);
+        if (_byReply.TryGetValue(flow.Reply, out WatchedFlow? known) && known == flow)
+        {
+            _byReply.Remove(flow.Reply);
+        }
+
+        return null;
+    }
+
+    private static bool IsOpening(in HeaderOffsets at) =>
+        (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;
+}
