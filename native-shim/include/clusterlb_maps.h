@@ -115,6 +115,8 @@ struct clb_service {
 #define CLB_SERVICE_ENDPOINTS_EXIST (1u << 16)
 #define CLB_SERVICE_ACTIVE_ADDRESS (1u << 17)
 #define CLB_SERVICE_SPLIT (1u << 18)
+#define CLB_SERVICE_RESET_IF_GONE (1u << 19)
+#define CLB_SERVICE_KEEP_IF_GONE (1u << 20)
 
 /* high 8 bits of slot 0's backend_id; 0 is as random, 3 is Cilium's "first" */
 #define CLB_ALGORITHM_RANDOM 1u

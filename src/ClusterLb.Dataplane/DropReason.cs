@@ -75,4 +75,7 @@ public enum DropReason : byte
 
     /// <summary>A fragment of an ICMP error: real ones are short.</summary>
     FragmentsUnsupported = 23,
+
+    /// <summary>A TCP packet of a connection whose backend is gone for good; both ends are told by a reset.</summary>
+    BackendGone = 24,
 }

@@ -7,6 +7,8 @@ namespace ClusterLb.Testing;
 /// <param name="capacity">Of each map: to see what happens when there is no room.</param>
 public sealed class DictionaryLbMaps(int capacity = int.MaxValue) : LbMaps
 {
+    private ulong _departures;
+
     public override DictionaryMap<ServiceKey, ServiceEntry> Services { get; } = new("services", capacity);
 
     public override DictionaryMap<uint, BackendEntry> Backends { get; } = new("backends", capacity);
@@ -43,6 +45,10 @@ public sealed class DictionaryLbMaps(int capacity = int.MaxValue) : LbMaps
     /// <summary>Updates and deletes that changed something, in all maps.</summary>
     public int Writes => Services.Writes + Backends.Writes + ReverseNat.Writes + Serving.Writes + Eligible.Writes
         + ServicePorts.Writes + ServiceNames.Writes + Networks.Writes + Node.Writes + SourceRanges.Writes + Maglev.Writes;
+
+    public override ulong Departures => _departures;
+
+    public override void CountDeparture() => _departures++;
 
     public override NetworkFlags Classify(IpAddr address) =>
         Networks.Entries().Where(e => e.Key.Contains(address)).Aggregate(NetworkFlags.None, (flags, e) => flags | e.Value);

@@ -25,6 +25,7 @@ public sealed class PipelineFixture : IDisposable
         Random = random ?? new ScriptedRandomSource();
         Counters = PipelineCounters.CreateInMemory();
         _pipeline = new PacketPipeline(Maps, Flows, Counters, Random, arrivals);
+        Orphans = new OrphanSearch(Maps, Flows);
 
         Node = NodeEntry.Default with
         {
@@ -44,6 +45,9 @@ public sealed class PipelineFixture : IDisposable
     public PipelineCounters Counters { get; }
 
     public RandomSource Random { get; }
+
+    /// <summary>Looks for flows whose backend has left, when <see cref="LookForOrphans"/> says so.</summary>
+    public OrphanSearch Orphans { get; }
 
     /// <summary>CLOCK_MONOTONIC.</summary>
     public long NowMs { get; set; } = 1_000_000;
@@ -202,7 +206,38 @@ public sealed class PipelineFixture : IDisposable
         (uint servicePortId, _) = IdsOf(frontend);
         Maps.Serving.Delete(new ServingKey(servicePortId, BackendId(address, port, ParseFrontend(frontend).Protocol)));
         Maps.ServicePorts.Update(servicePortId, new ServicePortEntry(++_lastRevision));
+        Maps.CountDeparture();
         return this;
+    }
+
+    /// <summary>The backend is in no service any more.</summary>
+    public PipelineFixture WithoutBackend(string frontend, string backend)
+    {
+        (IpAddr address, ushort port) = PacketBuilder.ParseEndpoint(backend);
+        Maps.Backends.Delete(BackendId(address, port, ParseFrontend(frontend).Protocol));
+        return WithoutServing(frontend, backend);
+    }
+
+    /// <summary>What an idle worker does, later: looks through the flows, if there is a reason to.</summary>
+    /// <returns>The packets that it sends, as tcpdump would show them.</returns>
+    public IReadOnlyList<string> LookForOrphans(TimeSpan later = default)
+    {
+        var sent = new List<string>();
+        var questions = new OrphanQuestion[OrphanPass.MostQuestions];
+        var buffer = new byte[OrphanProbe.MaxLength];
+        Later(later);
+        do
+        {
+            NowMs++; // at most one slice per millisecond
+            int count = Orphans.IsDue(NowMs) ? Orphans.Advance(NowMs, int.MaxValue / 2, questions) : 0;
+            foreach (OrphanQuestion question in questions.AsSpan(0, count))
+            {
+                int length = OrphanProbe.Build(buffer, question.Tuple, question.ToClient);
+                sent.Add(PacketText.Describe(buffer.AsSpan(0, length), partialChecksum: false));
+            }
+        }
+        while (Orphans.IsLooking);
+        return sent;
     }
 
     /// <summary>The frontend is gone.</summary>

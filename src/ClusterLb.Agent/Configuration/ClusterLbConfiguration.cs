@@ -69,6 +69,8 @@ internal static class ClusterLbConfiguration
     {
         Algorithm = loadBalancer.Read<SelectionAlgorithm>(
             "algorithm", now.Algorithm, $"must be one of {AlgorithmNames.All}", AlgorithmNames.TryParse),
+        BackendGone = loadBalancer.Read<BackendGonePolicy>(
+            "onBackendGone", now.BackendGone, $"must be one of {BackendGonePolicyNames.All}", BackendGonePolicyNames.TryParse),
         MaglevSeed = maglev.Read<MaglevSeed>(
             "hashSeed", now.MaglevSeed, "must be 12 bytes as base64 (16 characters)", MaglevSeed.TryParse),
     };

@@ -81,7 +81,11 @@ public static class EffectiveConfiguration
                 ["answerPing"] = options.Dataplane.AnswerPing,
                 ["onStop"] = options.Dataplane.StopWithAgent ? "stop" : "keep",
             },
-            ["loadBalancer"] = new JsonObject { ["algorithm"] = AlgorithmNames.Of(options.Selection.Algorithm) },
+            ["loadBalancer"] = new JsonObject
+            {
+                ["algorithm"] = AlgorithmNames.Of(options.Selection.Algorithm),
+                ["onBackendGone"] = BackendGonePolicyNames.Of(options.Selection.BackendGone),
+            },
             ["maglev"] = new JsonObject
             {
                 ["hashSeed"] = options.Selection.MaglevSeed.ToString(),

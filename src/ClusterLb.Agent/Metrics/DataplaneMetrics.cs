@@ -35,6 +35,8 @@ internal static class DataplaneMetrics
         meter.CreateObservableCounter(
             "kubeproxy_conntrack_reconciler_deleted_entries_total", () => Repicked(counters()), null,
             "UDP flows that were begun anew because their backend no longer served.");
+        meter.CreateObservableCounter(
+            "clusterlb_reset_flows_total", () => (long)counters().ResetFlows, null, "TCP connections that were reset because their backend was gone.");
         meter.CreateObservableGauge(
             "clusterlb_bpf_map_pressure", () => fill().Select(map => Labelled((double)map.Count / map.Capacity, map.Name)), null, "Fill of each map and flow table, from 0 to 1.");
         meter.CreateObservableGauge(

@@ -26,7 +26,7 @@ internal static class BpfCtCommand
         foreach (FlowView flow in views)
         {
             table.Add(
-                flow.Protocol, flow.State, flow.Client, flow.Frontend, flow.Backend,
+                flow.Protocol, flow.State, flow.Client, flow.Frontend, flow.BackendFate.Length == 0 ? flow.Backend : $"{flow.Backend} ({flow.BackendFate})",
                 flow.SeenByBackend == flow.Client ? "-" : flow.SeenByBackend,
                 $"{flow.PacketsOut}/{flow.BytesOut}B", $"{flow.PacketsIn}/{flow.BytesIn}B",
                 $"{Math.Max(0, flow.RemainingSeconds)}s");

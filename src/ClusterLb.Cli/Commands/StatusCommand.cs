@@ -53,6 +53,8 @@ internal static class StatusCommand
         TimeSpan now = time.GetElapsedTime(0);
         TimeSpan[] ages = [.. beats.Select(beat => now - TimeSpan.FromMicroseconds(beat.TimeNs / 1000.0))];
         PipelineCounters? counters = IfAllowed(() => PipelineCounters.Read(stateDir));
+        (int Flows, int Orphans)? flows = IfAllowed<(int, int)?>(() => FlowTables.Read(stateDir)
+            .Aggregate((Flows: 0, Orphans: 0), (sum, flow) => (sum.Flows + 1, sum.Orphans + (flow.BackendFate.Length > 0 ? 1 : 0))));
         return new StatusView(
             stateDir,
             agent,
@@ -60,7 +62,8 @@ internal static class StatusCommand
             maps.Node.TryLookup(0, out NodeEntry node) && node.Flags.HasFlag(NodeFlags.Synced),
             ages.Count(age => age < WorkerSlots.LongestSilence),
             ages.Length == 0 ? null : Math.Max(0, (long)ages.Min().TotalMilliseconds),
-            IfAllowed<int?>(() => FlowTables.Read(stateDir).Count()),
+            flows?.Flows,
+            flows?.Orphans,
             [.. maps.Fill.Concat(IfAllowed(() => FlowTables.ReadFill(stateDir)) ?? []).Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
             counters is null ? null : Enum.GetValues<Verdict>().ToDictionary(Words.VerdictOf, counters.Packets, StringComparer.Ordinal),
             counters is null ? null : Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None && counters.Drops(reason) > 0)

@@ -8,6 +8,7 @@ namespace ClusterLb.Cli.Output;
 /// <param name="Client">Who began it.</param>
 /// <param name="Frontend">What it dialled.</param>
 /// <param name="Backend">Where its packets go.</param>
+/// <param name="BackendFate">Empty; <c>left</c> its service, <c>silent</c> since, or <c>gone</c>.</param>
 /// <param name="SeenByBackend">The source that the backend sees; the client itself unless masqueraded.</param>
 /// <param name="Masqueraded">The backend sees an address of this node.</param>
 /// <param name="PacketsOut">From the client.</param>
@@ -25,6 +26,7 @@ internal sealed record FlowView(
     string Client,
     string Frontend,
     string Backend,
+    string BackendFate,
     string SeenByBackend,
     bool Masqueraded,
     ulong PacketsOut,
@@ -44,6 +46,7 @@ internal sealed record FlowView(
         flow.Original.Source.WithPort(flow.Original.SourcePort),
         flow.Original.Destination.WithPort(flow.Original.DestinationPort),
         flow.Backend,
+        flow.BackendFate,
         flow.Reply.Destination.WithPort(flow.Reply.DestinationPort),
         flow.Flags.HasFlag(FlowFlags.Masqueraded),
         flow.ClientPackets,

@@ -22,7 +22,7 @@ internal static class StatusText
 
         Line(writer, "Dataplane", Dataplane(status));
         Line(writer, "Maps", !status.Synced ? "before the first complete sync" : status.IsWhole ? "complete" : "NOT complete");
-        Line(writer, "Flows", status.Flows?.ToString() ?? "only root may look");
+        Line(writer, "Flows", Flows(status));
         if (status.Packets is { } packets)
         {
             Line(writer, "Packets", string.Join(", ", packets.Select(pair => $"{pair.Key} {pair.Value}")));
@@ -97,6 +97,13 @@ internal static class StatusText
             Line(writer, "Problem", server.LastError);
         }
     }
+
+    private static string Flows(StatusView status) => status switch
+    {
+        { Flows: null } => "only root may look",
+        { Orphans: > 0 } => $"{status.Flows}; {status.Orphans} of them TCP whose backend has left its service",
+        _ => $"{status.Flows}",
+    };
 
     private static string Summary(StatusView status) => status switch
     {

@@ -11,6 +11,7 @@ namespace ClusterLb.Cli.Output;
 /// <param name="Workers">Dataplane workers with a sign of life in the last seconds.</param>
 /// <param name="HeartbeatAgeMs">Since the last sign of life of any worker; null if there was none.</param>
 /// <param name="Flows">Flows in the conntrack table; null if this user may not look.</param>
+/// <param name="Orphans">Of these, TCP connections whose backend has left its service; null if this user may not look.</param>
 /// <param name="Maps">Fill of the load-balancing maps.</param>
 /// <param name="Packets">Packets by verdict; null if this user may not look.</param>
 /// <param name="Drops">Packets dropped or rejected, by reason; null if this user may not look.</param>
@@ -23,6 +24,7 @@ internal sealed record StatusView(
     int Workers,
     long? HeartbeatAgeMs,
     int? Flows,
+    int? Orphans,
     IReadOnlyList<MapStatus> Maps,
     IReadOnlyDictionary<string, ulong>? Packets,
     IReadOnlyDictionary<string, ulong>? Drops,

@@ -16,6 +16,8 @@ internal static class Words
         (ServiceFlags.TwoScopes, "two-scopes"),
         (ServiceFlags.Affinity, "sessionAffinity"),
         (ServiceFlags.SourceRange, "check source-range"),
+        (ServiceFlags.ResetIfGone, "reset-if-gone"),
+        (ServiceFlags.KeepIfGone, "keep-if-gone"),
     ];
 
     /// <summary><c>10.96.0.10:80/TCP</c>, <c>[fd00::1]:80/UDP</c>.</summary>

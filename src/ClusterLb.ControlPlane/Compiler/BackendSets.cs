@@ -17,6 +17,8 @@ internal sealed class BackendSets
         Serving = [.. all.Where(c => c.Backend.IsServing)
             .Select(c => new BackendImage(c.Key, c.Backend.IsReady ? BackendState.Active : BackendState.Terminating))];
 
+        NotServing = [.. all.Where(c => !c.Backend.IsServing).Select(c => c.Key)];
+
         List<Candidate> ready = [.. all.Where(c => c.Backend.IsReady)];
         if (ready.Count > 0)
         {
@@ -37,6 +39,9 @@ internal sealed class BackendSets
 
     /// <summary>All that serve, terminating ones included.</summary>
     public BackendImage[] Serving { get; }
+
+    /// <summary>All others: not ready, and not serving while they terminate.</summary>
+    public BackendKey[] NotServing { get; }
 
     /// <summary>Whom policy Cluster may choose (R11).</summary>
     public BackendKey[] Cluster { get; }

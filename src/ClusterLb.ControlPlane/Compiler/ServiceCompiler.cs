@@ -81,6 +81,8 @@ public static class ServiceCompiler
         bool lacksLocal = sets.AnyUsable && sets.Local.Length == 0;
         return new ServicePortImage(new ServicePortKey(service.Name, port.Name, port.Protocol, isIpv4), sets.Serving, frontends)
         {
+            NotServing = sets.NotServing,
+            BackendGone = service.BackendGone,
             SourceRanges = frontends.Exists(f => f.Flags.HasFlag(ServiceFlags.SourceRange)) ? sources : [],
             Topology = sets.Topology,
             LacksInternalLocal = lacksLocal && isInternalLocal,

@@ -29,6 +29,12 @@ public sealed record ServiceImage(ObjectName Service, IReadOnlyList<ServicePortI
 /// <param name="Frontends">What clients dial.</param>
 public sealed record ServicePortImage(ServicePortKey Key, IReadOnlyList<BackendImage> Serving, IReadOnlyList<FrontendImage> Frontends)
 {
+    /// <summary>Backends that the slices still name, though they serve nobody.</summary>
+    public IReadOnlyList<BackendKey> NotServing { get; init; } = [];
+
+    /// <summary>What becomes of TCP connections whose backend has left; the default is what the configuration says.</summary>
+    public BackendGonePolicy BackendGone { get; init; }
+
     /// <summary>Sources that frontends with <see cref="ServiceFlags.SourceRange"/> let in; of the port's own family.</summary>
     public IReadOnlyList<IpPrefix> SourceRanges { get; init; } = [];
 

@@ -26,6 +26,7 @@ internal static class SplitCompiler
         return image with
         {
             Serving = Both(image.Serving, sets.Serving),
+            NotServing = [.. image.NotServing.Union(sets.NotServing)],
             Frontends = [.. image.Frontends.Select(frontend => Apply(frontend, sets, (uint)split.Percent))],
         };
     }

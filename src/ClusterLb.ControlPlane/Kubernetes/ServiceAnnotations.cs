@@ -18,8 +18,11 @@ internal static class ServiceAnnotations
     /// <summary>Another service's share of the new connections: <c>web-canary=10</c>, in percent.</summary>
     public const string Split = Prefix + "split";
 
+    /// <summary>What becomes of TCP connections whose backend has left: <see cref="BackendGonePolicyNames"/>.</summary>
+    public const string BackendGone = Prefix + "on-backend-gone";
+
     private const string Prefix = "clusterlb.io/";
-    private static readonly string[] Known = [Algorithm, Split];
+    private static readonly string[] Known = [Algorithm, Split, BackendGone];
 
     /// <summary>The algorithm that the service asks for; the default if it asks for none.</summary>
     public static SelectionAlgorithm ReadAlgorithm(JsonElement metadata, ReadContext context)
@@ -42,6 +45,24 @@ internal static class ServiceAnnotations
         }
 
         return SelectionAlgorithm.Default;
+    }
+
+    /// <summary>What the service wants for connections whose backend has left; the default if it says nothing.</summary>
+    public static BackendGonePolicy ReadBackendGone(JsonElement metadata, ReadContext context)
+    {
+        if (!metadata.Field("annotations").TryField(BackendGone, out JsonElement field))
+        {
+            return BackendGonePolicy.Default;
+        }
+
+        if (field.ValueKind != JsonValueKind.String || !BackendGonePolicyNames.TryParse(field.GetString() ?? "", out BackendGonePolicy policy))
+        {
+            context.Report(
+                PathOf(BackendGone), $"{field.Shown()} is no such policy; it is ignored. Known are {BackendGonePolicyNames.All}", ProblemEffect.AnnotationIgnored);
+            return BackendGonePolicy.Default;
+        }
+
+        return policy;
     }
 
     /// <summary>The share for another service; null without one.</summary>

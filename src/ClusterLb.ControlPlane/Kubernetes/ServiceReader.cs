@@ -62,6 +62,7 @@ internal static class ServiceReader
             ExternalTrafficPolicy = ReadPolicy(spec, "externalTrafficPolicy", context),
             AffinitySeconds = ReadAffinity(spec, context),
             Algorithm = ServiceAnnotations.ReadAlgorithm(metadata, context),
+            BackendGone = ServiceAnnotations.ReadBackendGone(metadata, context),
             Split = ServiceAnnotations.ReadSplit(metadata, context),
             Times = new ChangeTimes(null, context.Received),
             HealthCheckNodePort = ReadHealthCheckNodePort(spec, context),

@@ -58,6 +58,9 @@ public sealed record Service
     /// <summary>How a backend is chosen, by annotation; else as the configuration says.</summary>
     public SelectionAlgorithm Algorithm { get; init; }
 
+    /// <summary>What becomes of TCP connections whose backend has left, by annotation; else as the configuration says.</summary>
+    public BackendGonePolicy BackendGone { get; init; }
+
     /// <summary>Another service's share of the new connections, by annotation; null without one.</summary>
     public TrafficSplit? Split { get; init; }
 
@@ -76,7 +79,7 @@ public sealed record Service
         && SourceRanges.AsSpan().SequenceEqual(other.SourceRanges.AsSpan())
         && Ports.AsSpan().SequenceEqual(other.Ports.AsSpan())
         && InternalTrafficPolicy == other.InternalTrafficPolicy && ExternalTrafficPolicy == other.ExternalTrafficPolicy
-        && AffinitySeconds == other.AffinitySeconds && Algorithm == other.Algorithm && Split == other.Split && HealthCheckNodePort == other.HealthCheckNodePort;
+        && AffinitySeconds == other.AffinitySeconds && Algorithm == other.Algorithm && BackendGone == other.BackendGone && Split == other.Split && HealthCheckNodePort == other.HealthCheckNodePort;
 
     /// <inheritdoc/>
     public override int GetHashCode() => Name.GetHashCode();

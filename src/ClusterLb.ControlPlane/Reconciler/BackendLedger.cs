@@ -24,6 +24,9 @@ internal sealed class BackendLedger(MapWriter writer)
 
     public bool IsUsed(uint id) => _uses.ContainsKey(id);
 
+    /// <summary>It has an entry, in use or of an earlier life.</summary>
+    public bool Knows(BackendKey key) => _ids.TryGet(key, out _);
+
     public bool TryGetId(BackendKey key, out uint id) => _ids.TryGet(key, out id) && _uses.ContainsKey(id);
 
     /// <summary>One more service port uses the backend; its entry is there when this returns.</summary>
@@ -31,7 +34,7 @@ internal sealed class BackendLedger(MapWriter writer)
     public bool TryTake(in BackendImage backend, out uint id)
     {
         id = _ids.Get(backend.Key);
-        Uses uses = _uses.GetValueOrDefault(id, new Uses(backend.Key, 0, 0)).With(backend.State, 1);
+        Uses uses = _uses.GetValueOrDefault(id, new Uses(backend.Key, 0, 0, 0)).With(backend.State, 1);
         if (!TryWrite(id, uses))
         {
             if (!_uses.ContainsKey(id))
@@ -68,12 +71,15 @@ internal sealed class BackendLedger(MapWriter writer)
     private bool TryWrite(uint id, Uses uses) =>
         writer.Put(writer.Maps.Backends, id, new BackendEntry(uses.Key.Address, uses.Key.Port, uses.Key.Protocol, uses.State));
 
-    /// <summary>A backend that is ready for one service and terminating for another is active.</summary>
-    private readonly record struct Uses(BackendKey Key, int Total, int Active)
+    /// <summary>A backend that is ready for one service and terminating for another is active; of several states the best one counts.</summary>
+    private readonly record struct Uses(BackendKey Key, int Total, int Active, int Terminating)
     {
-        public BackendState State => Active > 0 ? BackendState.Active : BackendState.Terminating;
+        public BackendState State => Active > 0 ? BackendState.Active : Terminating > 0 ? BackendState.Terminating : BackendState.NotServing;
 
-        public Uses With(BackendState state, int change) =>
-            new(Key, Total + change, Active + (state == BackendState.Active ? change : 0));
+        public Uses With(BackendState state, int change) => new(
+            Key,
+            Total + change,
+            Active + (state == BackendState.Active ? change : 0),
+            Terminating + (state == BackendState.Terminating ? change : 0));
     }
 }

@@ -19,6 +19,7 @@ public sealed partial class MapReconciler
         }
 
         RemoveStrays();
+        _maps.CountDeparture(); // a writer that was killed may not have come to it
     }
 
     private void Adopt()
@@ -167,7 +168,7 @@ public sealed partial class MapReconciler
             ports.Add(port.Id, port);
         }
 
-        if (_maps.Serving.Count != ports.Values.Sum(p => p.Serving.Length))
+        if (_maps.Serving.Count != ports.Values.Sum(p => p.Serving.Count(s => s.State != BackendState.NotServing)))
         {
             HashSet<ServingKey> serving = [.. ports.Values.SelectMany(p => p.Serving, (p, s) => new ServingKey(p.Id, s.Id))];
             RemoveWhere(_maps.Serving, e => !serving.Contains(e.Key));

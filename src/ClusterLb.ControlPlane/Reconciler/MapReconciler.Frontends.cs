@@ -21,7 +21,10 @@ public sealed partial class MapReconciler
         var serving = new HashSet<uint>(ledger.Serving.Length);
         foreach (ServingBackend backend in ledger.Serving)
         {
-            serving.Add(backend.Id);
+            if (backend.State != BackendState.NotServing)
+            {
+                serving.Add(backend.Id);
+            }
         }
 
         var frontends = new List<FrontendKey>(port.Frontends.Count);
@@ -32,7 +35,7 @@ public sealed partial class MapReconciler
                 continue;
             }
 
-            if (TryWriteFrontend(frontend, ledger.Id, serving))
+            if (TryWriteFrontend(frontend, ledger.Id, PolicyOf(port), serving))
             {
                 frontends.Add(frontend.Key);
                 written.Add(frontend.Key);
@@ -46,7 +49,7 @@ public sealed partial class MapReconciler
         ledger.Frontends = [.. frontends];
     }
 
-    private bool TryWriteFrontend(FrontendImage frontend, uint portId, HashSet<uint> serving)
+    private bool TryWriteFrontend(FrontendImage frontend, uint portId, BackendGonePolicy policy, HashSet<uint> serving)
     {
         FrontendKey key = frontend.Key;
         uint id = _frontendIds.Get(key);
@@ -55,7 +58,7 @@ public sealed partial class MapReconciler
             BackendId = ServiceEntry.PackAffinity(frontend.AffinitySeconds, AlgorithmOf(frontend)),
             RevNatId = id,
             ServicePortId = portId,
-            Flags = frontend.Flags | (frontend.SharePercent > 0 ? ServiceFlags.Split : ServiceFlags.None),
+            Flags = frontend.Flags | policy.ToFlags() | (frontend.SharePercent > 0 ? ServiceFlags.Split : ServiceFlags.None),
             SharePercent = frontend.SharePercent,
         };
 
@@ -88,6 +91,9 @@ public sealed partial class MapReconciler
 
     private SelectionAlgorithm AlgorithmOf(FrontendImage frontend) =>
         frontend.Algorithm == SelectionAlgorithm.Default ? _selection.Algorithm : frontend.Algorithm;
+
+    private BackendGonePolicy PolicyOf(ServicePortImage port) =>
+        port.BackendGone == BackendGonePolicy.Default ? _selection.BackendGone : port.BackendGone;
 
     /// <summary>Ids of the backends, without those there was no room for.</summary>
     private List<uint> Ids(IReadOnlyList<BackendKey> backends, HashSet<uint> serving)

@@ -220,7 +220,7 @@ public sealed partial class MapReconciler
     {
         var before = new HashSet<ServingBackend>(ledger.Serving);
         var now = new List<ServingBackend>(port.Serving.Count);
-        foreach (BackendImage backend in port.Serving)
+        foreach (BackendImage backend in port.Serving.Concat(Remembered(port)))
         {
             bool isKept = _backends.TryGetId(backend.Key, out uint id) && before.Remove(new ServingBackend(id, backend.State));
             if (isKept)
@@ -233,7 +233,7 @@ public sealed partial class MapReconciler
             }
 
             var serving = new ServingBackend(id, backend.State);
-            if (_writer.Put(_maps.Serving, new ServingKey(ledger.Id, id), (byte)0))
+            if (backend.State == BackendState.NotServing || _writer.Put(_maps.Serving, new ServingKey(ledger.Id, id), (byte)0))
             {
                 now.Add(serving);
             }
@@ -247,6 +247,13 @@ public sealed partial class MapReconciler
         return [.. before];
     }
 
+    /// <summary>Where connections are reset when their backend is gone, one that is only not ready must not be taken for gone: its entry, and
+    /// its id, stay for as long as a slice names it.</summary>
+    private IEnumerable<BackendImage> Remembered(ServicePortImage port) =>
+        PolicyOf(port) == BackendGonePolicy.Reset
+            ? port.NotServing.Where(_backends.Knows).Select(key => new BackendImage(key, BackendState.NotServing))
+            : [];
+
     /// <summary>Removes backends that stopped serving; only then the port's revision rises, so that a flow which looks again finds
     /// the entry gone.</summary>
     private void RemoveServing(ServicePortLedger ledger, ServingBackend[] gone)
@@ -254,7 +261,7 @@ public sealed partial class MapReconciler
         bool anyStopped = false;
         foreach (ServingBackend backend in gone)
         {
-            if (!Array.Exists(ledger.Serving, s => s.Id == backend.Id))
+            if (!Array.Exists(ledger.Serving, s => s.Id == backend.Id && s.State != BackendState.NotServing))
             {
                 _writer.Remove(_maps.Serving, new ServingKey(ledger.Id, backend.Id));
                 anyStopped = true;
@@ -269,6 +276,11 @@ public sealed partial class MapReconciler
         foreach (ServingBackend backend in gone)
         {
             _backends.Return(backend.Id, backend.State);
+        }
+
+        if (anyStopped)
+        {
+            _maps.CountDeparture(); // now that all of it is written
         }
     }
 
@@ -288,6 +300,11 @@ public sealed partial class MapReconciler
         foreach (ServingBackend backend in gone)
         {
             _backends.Return(backend.Id, backend.State);
+        }
+
+        if (gone.Length > 0)
+        {
+            _maps.CountDeparture();
         }
     }
 

@@ -129,6 +129,6 @@ internal sealed partial class ConntrackTable<TKey>
     }
 
     private static bool MayGoEarly(IpProtocol protocol, FlowState state) => protocol == IpProtocol.Tcp
-        ? (state & FlowState.Established) == FlowState.None || TcpFlow.IsClosing(state)
+        ? (state & FlowState.Established) == FlowState.None || TcpFlow.IsClosing(state) || (state & FlowState.BackendGone) != FlowState.None
         : (state & FlowState.ReplySeen) == FlowState.None;
 }

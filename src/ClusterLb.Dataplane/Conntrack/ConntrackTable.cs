@@ -82,7 +82,7 @@ internal sealed partial class ConntrackTable<TKey>
     {
         ref FlowPlace<TKey> flow = ref PlaceAt(hit.Place);
         bool isSame = next != hit.State
-            ? TryAddState(ref flow, hit, next)
+            ? TryChangeState(ref flow, hit, next, removed: FlowState.None)
             : Generation(Volatile.Read(ref flow.Life)) == hit.Generation;
         if (!isSame)
         {
@@ -108,16 +108,17 @@ internal sealed partial class ConntrackTable<TKey>
         }
     }
 
-    private bool TryAddState(ref FlowPlace<TKey> flow, in FlowHit hit, FlowState bits)
+    private bool TryChangeState(ref FlowPlace<TKey> flow, in FlowHit hit, FlowState added, FlowState removed)
     {
         ulong life = Volatile.Read(ref flow.Life);
         while (Generation(life) == hit.Generation)
         {
-            ulong seen = Interlocked.CompareExchange(ref flow.Life, life | (uint)bits, life);
+            ulong next = (life & ~(ulong)(uint)removed) | (uint)added;
+            ulong seen = next == life ? life : Interlocked.CompareExchange(ref flow.Life, next, life);
             if (seen == life)
             {
                 // One worker's swap closes the flow, and nobody takes it back: so it is taken off its backend's account once.
-                if (hit.IsCounted && !TcpFlow.IsClosing((FlowState)(uint)life) && TcpFlow.IsClosing((FlowState)(uint)life | bits))
+                if (hit.IsCounted && !TcpFlow.IsClosing((FlowState)(uint)life) && TcpFlow.IsClosing((FlowState)(uint)next))
                 {
                     _active.Remove(hit.BackendId);
                 }

@@ -19,4 +19,10 @@ public enum FlowFlags : byte
 
     /// <summary>Counts as one of its backend's active flows, until it closes or is forgotten: the service compares them.</summary>
     Counted = 8,
+
+    /// <summary><see cref="Maps.BackendGonePolicy.Reset"/>. With neither of these two: <see cref="Maps.BackendGonePolicy.Drain"/>.</summary>
+    ResetIfGone = 16,
+
+    /// <summary><see cref="Maps.BackendGonePolicy.Keep"/>.</summary>
+    KeepIfGone = 32,
 }

@@ -44,6 +44,9 @@ public readonly struct FlowHit
     /// <summary>TCP: one side has finished.</summary>
     public bool IsHalfClosed => TcpFlow.IsHalfClosed(State);
 
+    /// <summary>TCP: its backend has left the service port.</summary>
+    public bool IsOrphan => (State & FlowState.Orphaned) != FlowState.None;
+
     /// <summary>It is on its backend's account of active flows, unless it is closing.</summary>
     internal bool IsCounted => (Flags & FlowFlags.Counted) != FlowFlags.None;
 

@@ -48,6 +48,10 @@ public sealed record FlowSnapshot
     /// <summary>What was decided at its beginning.</summary>
     public required FlowFlags Flags { get; init; }
 
+    /// <summary>What has become of its backend, for TCP: empty while it serves; <c>left</c>: it has left the service, and answers; <c>silent</c>:
+    /// it owes an answer; <c>gone</c>: the client is reset.</summary>
+    public required string BackendFate { get; init; }
+
     /// <summary>Where its packets go.</summary>
     public string Backend => Reply.Source.WithPort(Reply.SourcePort);
 
@@ -68,7 +72,14 @@ public sealed record FlowSnapshot
             Revision = flow.Revision,
             Queue = flow.Queue,
             Flags = flow.Flags,
+            BackendFate = FateText((FlowState)(uint)flow.Life),
         };
+
+    private static string FateText(FlowState state) =>
+        (state & FlowState.BackendGone) != FlowState.None ? "gone"
+        : (state & FlowState.AnswerDue) != FlowState.None ? "silent"
+        : (state & FlowState.Orphaned) != FlowState.None ? "left"
+        : "";
 
     private static string StateText(IpProtocol protocol, FlowState state) => protocol switch
     {

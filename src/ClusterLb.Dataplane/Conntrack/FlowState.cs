@@ -1,6 +1,7 @@
 namespace ClusterLb.Dataplane.Conntrack;
 
-/// <summary>What has been seen of a flow. Bits are only ever added: a connection that begins anew gets a new flow.</summary>
+/// <summary>What has been seen of a flow. Bits are only ever added, but for those of an orphan: a connection that begins anew gets a
+/// new flow.</summary>
 /// <remarks>Part of the file's layout; append only.</remarks>
 [Flags]
 public enum FlowState : uint
@@ -22,4 +23,13 @@ public enum FlowState : uint
 
     /// <summary>TCP: RST from either side.</summary>
     Reset = 16,
+
+    /// <summary>TCP: the backend has left the service port. Goes again if it comes back.</summary>
+    Orphaned = 32,
+
+    /// <summary>An orphan whose backend owes an answer: it was asked, and has not said anything since. Goes with the answer.</summary>
+    AnswerDue = 64,
+
+    /// <summary>An orphan that nobody will answer any more: its client is to be told.</summary>
+    BackendGone = 128,
 }

@@ -218,6 +218,22 @@ public sealed partial class FlowTables : IDisposable
         }
     }
 
+    /// <summary>As <see cref="Record"/>, for an orphan: bits may go, too, and with 0 the time of its expiry stays.</summary>
+    internal void RecordOrphan(in FlowHit hit, FlowState added, FlowState removed, long expiresMs, int lengthBytes)
+    {
+        if (hit.Translated.IsIpv4)
+        {
+            _ipv4.RecordOrphan(hit, added, removed, expiresMs, lengthBytes);
+        }
+        else
+        {
+            _ipv6.RecordOrphan(hit, added, removed, expiresMs, lengthBytes);
+        }
+    }
+
+    /// <summary>Until when a flow lives, CLOCK_MONOTONIC milliseconds; 0 if it is gone.</summary>
+    internal long ExpiresMs(in FlowHit hit) => hit.Translated.IsIpv4 ? _ipv4.ExpiresMs(hit) : _ipv6.ExpiresMs(hit);
+
     /// <summary>Remembers that the flow's backend still served at this revision of its service port.</summary>
     public void SetRevision(in FlowHit hit, ulong revision)
     {

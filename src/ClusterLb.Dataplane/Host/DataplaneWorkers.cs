@@ -21,6 +21,7 @@ internal sealed class DataplaneWorkers : IDisposable
     private readonly SafeFileHandle[] _queues;
     private readonly SharedLbMaps _maps;
     private readonly FlowTables _flows;
+    private readonly OrphanSearch _orphans;
     private readonly WorkerSlots _slots;
     private readonly BackendArrivals _arrivals;
     private readonly TraceRing _trace;
@@ -39,6 +40,7 @@ internal sealed class DataplaneWorkers : IDisposable
         _slots = new WorkerSlots(flowFiles[WorkerSlots.FileName], _maps);
         _slots.TakeOver(); // the agent starts us only with the lease in our hand: no other dataplane lives
         _flows = FlowTables.FromDescriptors(flowFiles);
+        _orphans = new OrphanSearch(_maps, _flows);
         _arrivals = BackendArrivals.FromDescriptor(flowFiles[BackendArrivals.FileName], _maps.Awaited!, time);
         _trace = TraceRing.FromDescriptor(flowFiles[TraceRing.FileName]);
         _device = new LinuxTunDevice(queues);
@@ -133,7 +135,7 @@ internal sealed class DataplaneWorkers : IDisposable
         var counters = new PipelineCounters(_flows.Counters(number));
         var random = new FastRandomSource(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))));
         var pipeline = new PacketPipeline(_maps, _flows, counters, random, _arrivals);
-        return new TunWorker(number, _device, pipeline, counters, _flows, _slots, _trace, _time);
+        return new TunWorker(number, _device, pipeline, counters, _flows, _orphans, _slots, _trace, _time);
     }
 
     private void StartThreads(Action<string> failed)

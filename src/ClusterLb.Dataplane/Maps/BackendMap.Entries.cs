@@ -8,6 +8,10 @@ public enum BackendState : byte
 
     /// <summary>Serving, but about to go.</summary>
     Terminating = 1,
+
+    /// <summary>There, but serving nobody: kept for services with <see cref="BackendGonePolicy.Reset"/>, which must tell it from one that
+    /// is gone.</summary>
+    NotServing = 2,
 }
 
 /// <summary>Value of the backend map: where packets of a flow really go.</summary>

@@ -36,6 +36,13 @@ public abstract class LbMaps : IDisposable
     /// <summary>One entry, key 0.</summary>
     public abstract ILbMap<uint, NodeEntry> Node { get; }
 
+    /// <summary>A number that rises after a backend has left a service port, when all maps say so: who remembers where flows go has to
+    /// look again.</summary>
+    public abstract ulong Departures { get; }
+
+    /// <summary>Raises <see cref="Departures"/>. Only the one writer may call it.</summary>
+    public abstract void CountDeparture();
+
     /// <summary>The union of all blocks that contain the address. Never waits, allocates nothing.</summary>
     public abstract NetworkFlags Classify(IpAddr address);
 

@@ -75,6 +75,12 @@ public enum ServiceFlags : uint
     /// <summary>Not a frontend: marks the address of an active ClusterIP at port 0, protocol ANY, so that an unowned
     /// port of it is rejected (semantics R18).</summary>
     ActiveAddress = 1 << 17,
+
+    /// <summary><see cref="BackendGonePolicy.Reset"/>.</summary>
+    ResetIfGone = 1 << 19,
+
+    /// <summary><see cref="BackendGonePolicy.Keep"/>.</summary>
+    KeepIfGone = 1 << 20,
 }
 
 /// <summary>How a new flow gets its backend; the high byte of slot 0's first word. Cilium's numbers where it has one.</summary>

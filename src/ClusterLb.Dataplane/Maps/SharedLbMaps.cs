@@ -10,6 +10,8 @@ public sealed class SharedLbMaps : LbMaps
     /// <summary>Directory of the maps, in the state directory.</summary>
     public const string DirectoryName = "maps";
 
+    private const int DeparturesWord = 0; // of the header of serving
+
     private readonly MapFile? _epochFile; // of a reader; the writer's belongs to its epochs
     private readonly Epochs _epochs;
     private readonly TypedMap<ServingKey, byte, ServingFileKey, NoValue, ServingLayout> _serving;
@@ -69,6 +71,9 @@ public sealed class SharedLbMaps : LbMaps
 
     /// <inheritdoc/>
     public override ILbMap<uint, NodeEntry> Node => _node;
+
+    /// <inheritdoc/>
+    public override ulong Departures => Volatile.Read(ref _serving.File.Word(DeparturesWord));
 
     /// <summary>Backends whose first flow is awaited; null for readers outside of the dataplane.</summary>
     public AwaitedBackends? Awaited { get; private init; }
@@ -205,6 +210,13 @@ public sealed class SharedLbMaps : LbMaps
         {
             file.ForgetPages();
         }
+    }
+
+    /// <inheritdoc/>
+    public override void CountDeparture()
+    {
+        ref ulong departures = ref _serving.File.Word(DeparturesWord);
+        Volatile.Write(ref departures, departures + 1); // release: after what it is about
     }
 
     /// <inheritdoc/>

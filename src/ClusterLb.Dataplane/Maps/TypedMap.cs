@@ -16,6 +16,8 @@ internal sealed class TypedMap<TKey, TEntry, TFileKey, TFileValue, TLayout>(Hash
 
     public int Capacity => map.Capacity;
 
+    public MapFile File => map.File;
+
     public IEnumerable<MapFile> Files => [map.File];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

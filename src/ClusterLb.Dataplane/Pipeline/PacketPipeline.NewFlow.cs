@@ -64,7 +64,7 @@ public sealed partial class PacketPipeline
         {
             Original = meta.Tuple,
             Reply = reply,
-            Flags = (masquerade ? FlowFlags.Masqueraded : FlowFlags.None) | (head.Algorithm.CountsFlows() ? FlowFlags.Counted : FlowFlags.None),
+            Flags = FlagsOf(head, masquerade),
             Queue = meta.Queue,
             BackendId = backendId,
             RevNatId = frontend.Entry.RevNatId,
@@ -89,6 +89,15 @@ public sealed partial class PacketPipeline
         _counters.CountNewFlow();
         _arrivals?.Note(created.ServicePortId, created.BackendId);
         return Translate(packet, at, created, ref meta);
+    }
+
+    private static FlowFlags FlagsOf(in ServiceEntry head, bool masquerade)
+    {
+        FlowFlags flags = masquerade ? FlowFlags.Masqueraded : FlowFlags.None;
+        flags |= head.Algorithm.CountsFlows() ? FlowFlags.Counted : FlowFlags.None;
+        flags |= (head.Flags & ServiceFlags.ResetIfGone) != ServiceFlags.None ? FlowFlags.ResetIfGone : FlowFlags.None;
+        flags |= (head.Flags & ServiceFlags.KeepIfGone) != ServiceFlags.None ? FlowFlags.KeepIfGone : FlowFlags.None;
+        return flags;
     }
 
     /// <summary>Remembers the flow under a source address and port by which the backend's answers can be told apart.</summary>

@@ -77,10 +77,17 @@ public sealed partial class PacketPipeline
     }
 
     /// <summary>A packet with a transport header: all but ICMP errors and later fragments.</summary>
-    private Verdict DecideWhole(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs) =>
-        _flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow) && MayGoOn(flow, at, ref meta)
-            ? Forward(buffer[..meta.Length], at, flow, ref meta, nowMs)
-            : BeginFlow(buffer, at, ref meta, nowMs);
+    private Verdict DecideWhole(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
+    {
+        if (_flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow) && MayGoOn(flow, at, ref meta))
+        {
+            return flow.IsOrphan
+                ? ForwardOrphan(buffer, at, flow, ref meta, nowMs)
+                : Forward(buffer[..meta.Length], at, flow, ref meta, nowMs);
+        }
+
+        return BeginFlow(buffer, at, ref meta, nowMs);
+    }
 
     /// <summary>A packet of a known flow: state machine, timeout, counters, rewrite.</summary>
     private Verdict Forward(Span<byte> packet, in HeaderOffsets at, in FlowHit flow, ref PacketMeta meta, long nowMs)

@@ -19,6 +19,7 @@ public sealed class PipelineCounters(CounterRow row)
     private const int EvictedFragmentsWord = 24;
     private const int AnsweredPingsWord = 25;
     private const int TranslatedErrorsWord = 26;
+    private const int ResetFlowsWord = 27;
     private const int DropsByReason = 32;
     private const int MostReasons = 64;
     private const int ReplyDropsByReason = 96; // part of those above
@@ -44,6 +45,9 @@ public sealed class PipelineCounters(CounterRow row)
 
     /// <summary>ICMP errors translated.</summary>
     public ulong TranslatedErrors => row.Read(TranslatedErrorsWord);
+
+    /// <summary>TCP connections that were ended because their backend was gone.</summary>
+    public ulong ResetFlows => row.Read(ResetFlowsWord);
 
     /// <summary>Packets with this verdict.</summary>
     public ulong Packets(Verdict verdict) => row.Read(PacketsByVerdict + (int)verdict) + ReplyPackets(verdict);
@@ -108,6 +112,8 @@ public sealed class PipelineCounters(CounterRow row)
     internal void CountAnsweredPing() => row.Add(AnsweredPingsWord, 1);
 
     internal void CountTranslatedError() => row.Add(TranslatedErrorsWord, 1);
+
+    internal void CountResetFlow() => row.Add(ResetFlowsWord, 1);
 
     internal void CountRepickedFlow(bool isIpv4)
     {

@@ -9,7 +9,7 @@ internal static class TcpReset
     /// <inheritdoc cref="RejectReply.Build"/>
     public static int Build(Span<byte> buffer, in HeaderOffsets at, in FlowTuple tuple)
     {
-        int length = CraftedIp.HeaderLength(at.IsIpv4) + TcpHeader.MinLength; // never longer than the packet it answers
+        int length = CraftedTcp.Length(at.IsIpv4); // never longer than the packet it answers
         bool hasAck = (at.TcpFlags & TcpFlags.Ack) != TcpFlags.None;
         if ((at.TcpFlags & TcpFlags.Rst) != TcpFlags.None
             || (at.IsFragment && !hasAck) // what to acknowledge is where the segment ends, which only the last fragment knows
@@ -20,19 +20,25 @@ internal static class TcpReset
 
         uint sequence = hasAck ? refused.Acknowledgement : 0;
         uint acknowledgement = hasAck ? 0 : refused.Sequence + SegmentLength(refused);
+        CraftedTcp.Write(buffer[..length], tuple.Reverse, sequence, acknowledgement, hasAck ? TcpFlags.Rst : TcpFlags.Rst | TcpFlags.Ack);
+        return length;
+    }
 
-        Span<byte> packet = buffer[..length];
-        Span<byte> segment = packet[CraftedIp.HeaderLength(at.IsIpv4)..];
-        FlowTuple reply = tuple.Reverse;
-        segment.Clear();
-        BinaryPrimitives.WriteUInt16BigEndian(segment, reply.SourcePort);
-        BinaryPrimitives.WriteUInt16BigEndian(segment[2..], reply.DestinationPort);
-        BinaryPrimitives.WriteUInt32BigEndian(segment[TcpHeader.SequenceOffset..], sequence);
-        BinaryPrimitives.WriteUInt32BigEndian(segment[TcpHeader.AcknowledgementOffset..], acknowledgement);
-        segment[TcpHeader.DataOffset] = TcpHeader.MinLength / 4 << 4;
-        segment[TcpHeader.FlagsOffset] = (byte)(hasAck ? TcpFlags.Rst : TcpFlags.Rst | TcpFlags.Ack);
-        CraftedIp.WriteTransportChecksum(segment, TcpHeader.ChecksumOffset, reply);
-        CraftedIp.WriteHeader(packet, reply);
+    /// <summary>Turns a segment on its way into a reset of its sender's, at the place in the stream where the segment is.</summary>
+    /// <param name="buffer">The whole segment, at least.</param>
+    /// <param name="at">From the parser, for this packet.</param>
+    /// <param name="onward">As its receiver shall see it.</param>
+    /// <returns>Bytes of the reset.</returns>
+    public static int Become(Span<byte> buffer, in HeaderOffsets at, in FlowTuple onward)
+    {
+        int length = CraftedTcp.Length(at.IsIpv4);
+        ReadOnlySpan<byte> before = buffer[at.TransportOffset..];
+        CraftedTcp.Write(
+            buffer[..length],
+            onward,
+            BinaryPrimitives.ReadUInt32BigEndian(before[TcpHeader.SequenceOffset..]),
+            BinaryPrimitives.ReadUInt32BigEndian(before[TcpHeader.AcknowledgementOffset..]),
+            TcpFlags.Rst | (at.TcpFlags & TcpFlags.Ack));
         return length;
     }
 

@@ -21,6 +21,12 @@ public sealed class TunWorker
     // An idle worker wakes ten times a second; so an idle node has swept everything in some 13 seconds.
     private const int IdleSweepFraction = 128;
 
+    // After a backend has left, flows looked at per millisecond: some twenty microseconds, while the look lasts.
+    private const int BusyOrphanSlice = 2_048;
+
+    // An idle worker wakes ten times a second, and a client is to be told within one: some milliseconds, when nobody waits.
+    private const int IdleOrphanSlice = 131_072;
+
     private const long NanosecondsPerMillisecond = 1_000_000;
 
     private readonly int _number;
@@ -31,6 +37,8 @@ public sealed class TunWorker
     private readonly WorkerSlots _slots;
     private readonly TraceRing _trace;
     private readonly TimeProvider _time;
+    private readonly OrphanSearch _orphans;
+    private readonly OrphanQuestion[] _questions = new OrphanQuestion[OrphanPass.MostQuestions];
     private readonly double _nanosecondsPerTick;
     private readonly int _idleSweep;
     private readonly PacketBatch _batch = new();
@@ -42,6 +50,7 @@ public sealed class TunWorker
     /// <param name="pipeline">Of this worker alone.</param>
     /// <param name="counters">Of this worker alone; the pipeline's.</param>
     /// <param name="flows">Shared by all workers.</param>
+    /// <param name="orphans">Shared by all workers.</param>
     /// <param name="slots">Shared by all workers.</param>
     /// <param name="trace">Shared by all workers.</param>
     /// <param name="time">CLOCK_MONOTONIC, as the system's provider has it.</param>
@@ -51,6 +60,7 @@ public sealed class TunWorker
         PacketPipeline pipeline,
         PipelineCounters counters,
         FlowTables flows,
+        OrphanSearch orphans,
         WorkerSlots slots,
         TraceRing trace,
         TimeProvider time)
@@ -63,6 +73,7 @@ public sealed class TunWorker
         _pipeline = pipeline;
         _counters = counters;
         _flows = flows;
+        _orphans = orphans;
         _slots = slots;
         _trace = trace;
         _time = time;
@@ -99,7 +110,7 @@ public sealed class TunWorker
         }
         else if (!_device.Wait(_number, idleMs))
         {
-            DoChores(NowNs(), _idleSweep);
+            DoChores(NowNs(), _idleSweep, IdleOrphanSlice);
         }
 
         return count;
@@ -127,7 +138,7 @@ public sealed class TunWorker
             Trace(nowNs);
         }
 
-        DoChores(nowNs, BusySweep);
+        DoChores(nowNs, BusySweep, BusyOrphanSlice);
     }
 
     private void Trace(long nowNs)
@@ -138,10 +149,38 @@ public sealed class TunWorker
         }
     }
 
-    private void DoChores(long nowNs, int sweep)
+    private void DoChores(long nowNs, int sweep, int orphanSlice)
     {
-        _flows.Sweep(nowNs / NanosecondsPerMillisecond, sweep);
+        long nowMs = nowNs / NanosecondsPerMillisecond;
+        _flows.Sweep(nowMs, sweep);
+        if (_orphans.IsDue(nowMs))
+        {
+            LookForOrphans(nowMs, orphanSlice);
+        }
+
         _slots.Beat(_number, nowNs);
+    }
+
+    /// <summary>The batch was sent and traced: its buffers are free for what is to be asked.</summary>
+    private void LookForOrphans(long nowMs, int places)
+    {
+        _slots.GoOnline(_number);
+        int count = _orphans.Advance(nowMs, places, _questions);
+        _slots.GoOffline(_number);
+        if (count == 0)
+        {
+            return;
+        }
+
+        _batch.Clear();
+        foreach (ref readonly OrphanQuestion question in _questions.AsSpan(0, count))
+        {
+            int length = OrphanProbe.Build(_batch.NextFrame[VnetHeader.Length..], question.Tuple, question.ToClient);
+            _batch.Add(VnetHeader.Length + length, question.Queue);
+            _batch.Verdict(_batch.Count - 1) = Verdict.Reject; // built by us: its vnet header will be cleared
+        }
+
+        _device.Send(_batch);
     }
 
     private long NowNs() => (long)(_time.GetTimestamp() * _nanosecondsPerTick);

@@ -15,7 +15,7 @@ public sealed class StatusTextTests
     [InlineData(null, "", 0, "DOWN: traffic is not served", "complete")]
     public void A_word_says_how_it_is(bool? agentHealthy, string syncError, int workers, string want, string maps)
     {
-        var status = new StatusView("/run/clusterlb", agentHealthy is { } healthy ? Agent(healthy, syncError) : null, null, true, workers, 10, 0, [], null, null, []);
+        var status = new StatusView("/run/clusterlb", agentHealthy is { } healthy ? Agent(healthy, syncError) : null, null, true, workers, 10, 0, 0, [], null, null, []);
         using var text = new StringWriter();
         StatusText.Write(status, new Terminal { Out = text, Error = text, OpenEndless = () => text });
 
@@ -51,7 +51,7 @@ public sealed class StatusTextTests
 
     private static (StatusView Status, string Text) Show(AgentStatus agent)
     {
-        var status = new StatusView("/run/clusterlb", agent, null, true, 2, 10, 0, [], null, null, []);
+        var status = new StatusView("/run/clusterlb", agent, null, true, 2, 10, 0, 0, [], null, null, []);
         return (status, CliRun.Text(terminal => StatusText.Write(status, terminal)));
     }
 

@@ -22,6 +22,18 @@ public sealed class ServiceAnnotationTests
         Assert.Empty(problems);
     }
 
+    [Theory]
+    [InlineData("drain", BackendGonePolicy.Drain)]
+    [InlineData("reset", BackendGonePolicy.Reset)]
+    [InlineData("keep", BackendGonePolicy.Keep)]
+    public void What_becomes_of_connections_whose_backend_has_left_is_read(string value, BackendGonePolicy expected)
+    {
+        (Service service, string[] problems) = Read(("clusterlb.io/on-backend-gone", value));
+
+        Assert.Equal(expected, service.BackendGone);
+        Assert.Empty(problems);
+    }
+
     [Fact]
     public void Our_own_annotation_is_stronger_than_Ciliums()
     {
@@ -40,13 +52,15 @@ public sealed class ServiceAnnotationTests
     [InlineData("clusterlb.io/split", "web-canary=0", "from 1 to 100")]
     [InlineData("clusterlb.io/split", "web=10", "names the service itself")]
     [InlineData("clusterlb.io/lb-algoritm", "maglev", "The nearest one is clusterlb.io/lb-algorithm")]
+    [InlineData("clusterlb.io/on-backend-gone", "restart", "\"restart\" is no such policy; it is ignored. Known are drain, reset, keep")]
+    [InlineData("clusterlb.io/on-backend-go", "reset", "The nearest one is clusterlb.io/on-backend-gone")]
     [InlineData("clusterlb.io/canary-split", "x", "The nearest one is clusterlb.io/split")]
     public void What_is_wrong_is_told_and_has_no_effect(string annotation, string value, string expected)
     {
         (Service service, string[] problems) = Read((annotation, value));
 
         Assert.Contains(expected, Assert.Single(problems), StringComparison.Ordinal);
-        Assert.Equal((SelectionAlgorithm.Default, null), (service.Algorithm, service.Split));
+        Assert.Equal((SelectionAlgorithm.Default, null, BackendGonePolicy.Default), (service.Algorithm, service.Split, service.BackendGone));
         Assert.Single(service.Ports);
     }
 

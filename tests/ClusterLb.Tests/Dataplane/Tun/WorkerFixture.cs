@@ -63,6 +63,6 @@ internal sealed class WorkerFixture : IDisposable
         var counters = PipelineCounters.CreateInMemory();
         Counters.Add(counters);
         var pipeline = new PacketPipeline(Lb.Maps, Lb.Flows, counters, Lb.Random);
-        return new TunWorker(number, Device, pipeline, counters, Lb.Flows, Slots, Trace, TimeProvider.System);
+        return new TunWorker(number, Device, pipeline, counters, Lb.Flows, Lb.Orphans, Slots, Trace, TimeProvider.System);
     }
 }
