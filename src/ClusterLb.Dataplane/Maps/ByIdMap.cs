@@ -2,72 +2,72 @@ using System.Runtime.CompilerServices;
 
 namespace ClusterLb.Dataplane.Maps;
 
-/// <summary>Entries by id, of which the address says in which family's file they lie: ids of both families are one space.</summary>
-internal sealed class ByIdMap<TEntry, TLayout4, TLayout6>(
-    string name,
-    TypedMap<uint, TEntry, uint, TransportAddress4, TLayout4> ipv4,
-    TypedMap<uint, TEntry, uint, TransportAddress6, TLayout6> ipv6,
-    Func<TEntry, bool> isIpv4)
-    where TLayout4 : IMapLayout<uint, TEntry, uint, TransportAddress4>
-    where TLayout6 : IMapLayout<uint, TEntry, uint, TransportAddress6>
+/// <summary>Backends, or frontends, by id: a file per family, of which the entry's address says which; ids of both families are one space.</summary>
+public sealed class ByIdMap<TEntry> : ILbMap<uint, TEntry>, ISharedMap
+    where TEntry : struct, ITransportEntry<TEntry>
 {
-    public string Name => name;
+    private readonly TypedMap<uint, TEntry, uint, TransportAddress4, TransportLayout4<TEntry>> _ipv4;
+    private readonly TypedMap<uint, TEntry, uint, TransportAddress6, TransportLayout6<TEntry>> _ipv6;
 
-    public int Count => ipv4.Count + ipv6.Count;
+    internal ByIdMap(IMapSource source, string name, int capacity)
+    {
+        Name = name;
+        _ipv4 = new(source.Open<uint, TransportAddress4>(name + "4", capacity));
+        _ipv6 = new(source.Open<uint, TransportAddress6>(name + "6", capacity));
+    }
 
-    public int Capacity => ipv4.Capacity;
+    /// <inheritdoc/>
+    public string Name { get; }
 
-    public IEnumerable<MapFile> Files => ipv4.Files.Concat(ipv6.Files);
+    /// <inheritdoc/>
+    public int Count => _ipv4.Count + _ipv6.Count;
 
+    /// <inheritdoc/>
+    public int Capacity => _ipv4.Capacity;
+
+    IEnumerable<MapFile> ISharedMap.Files => _ipv4.Files.Concat(_ipv6.Files);
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryLookup(uint id, out TEntry entry) => ipv4.TryLookup(id, out entry) || ipv6.TryLookup(id, out entry);
+    public bool TryLookup(in uint key, out TEntry entry) => _ipv4.TryLookup(key, out entry) || _ipv6.TryLookup(key, out entry);
 
+    /// <summary>As <see cref="TryLookup(in uint, out TEntry)"/> for who knows the family: one file instead of two.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryLookupIpv4(uint id, out TEntry entry) => ipv4.TryLookup(id, out entry);
+    public bool TryLookup(uint key, bool isIpv4, out TEntry entry) =>
+        isIpv4 ? _ipv4.TryLookup(key, out entry) : _ipv6.TryLookup(key, out entry);
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryLookupIpv6(uint id, out TEntry entry) => ipv6.TryLookup(id, out entry);
-
-    public MapResult Update(uint id, in TEntry entry)
+    /// <inheritdoc/>
+    public MapResult Update(in uint key, in TEntry entry)
     {
         // An id that changes its family: the new entry first, so that the id never names nothing.
-        if (isIpv4(entry))
+        bool isIpv4 = entry.Address.IsIpv4;
+        MapResult result = isIpv4 ? _ipv4.Update(key, entry) : _ipv6.Update(key, entry);
+        if (result != MapResult.Full)
         {
-            MapResult result = ipv4.Update(id, entry);
-            if (result != MapResult.Full)
-            {
-                ipv6.Delete(id);
-            }
-
-            return result;
+            _ = isIpv4 ? _ipv6.Delete(key) : _ipv4.Delete(key);
         }
-        else
-        {
-            MapResult result = ipv6.Update(id, entry);
-            if (result != MapResult.Full)
-            {
-                ipv4.Delete(id);
-            }
 
-            return result;
-        }
+        return result;
     }
 
-    public MapResult Delete(uint id) => ipv4.Delete(id) == MapResult.Ok ? MapResult.Ok : ipv6.Delete(id);
+    /// <inheritdoc/>
+    public MapResult Delete(in uint key) => _ipv4.Delete(key) == MapResult.Ok ? MapResult.Ok : _ipv6.Delete(key);
 
-    public ulong TakeNumber(ulong above = 0) => ipv4.TakeNumber(above);
+    /// <inheritdoc/>
+    public ulong TakeNumber(ulong above = 0) => _ipv4.TakeNumber(above);
 
-    public IEnumerable<KeyValuePair<uint, TEntry>> Entries() => ipv4.Entries().Concat(ipv6.Entries());
+    /// <inheritdoc/>
+    public IEnumerable<KeyValuePair<uint, TEntry>> Entries() => _ipv4.Entries().Concat(_ipv6.Entries());
 
-    public void Reclaim()
+    void ISharedMap.Reclaim()
     {
-        ipv4.Reclaim();
-        ipv6.Reclaim();
+        _ipv4.Reclaim();
+        _ipv6.Reclaim();
     }
 
-    public void Dispose()
+    void IDisposable.Dispose()
     {
-        ipv4.Dispose();
-        ipv6.Dispose();
+        _ipv4.Dispose();
+        _ipv6.Dispose();
     }
 }

@@ -27,8 +27,8 @@ public sealed class SharedLbMaps : LbMaps
         _epochFile = epochFile;
         _flowsDirectory = flowsDirectory;
         Services = new ServiceMap(source, capacities.Services);
-        Backends = new BackendMap(source, capacities.Backends);
-        ReverseNat = new ReverseNatMap(source, capacities.Frontends);
+        Backends = new ByIdMap<BackendEntry>(source, "backends", capacities.Backends);
+        ReverseNat = new ByIdMap<ReverseNatEntry>(source, "reverse_nat", capacities.Frontends);
         Networks = new NetworkMap(source, capacities.Networks);
         SourceRanges = new SourceRangeMap(source, capacities.SourceRanges);
         _serving = new(source.Open<ServingFileKey, NoValue>("serving", capacities.Serving));
@@ -43,10 +43,10 @@ public sealed class SharedLbMaps : LbMaps
     public override ServiceMap Services { get; }
 
     /// <inheritdoc/>
-    public override BackendMap Backends { get; }
+    public override ByIdMap<BackendEntry> Backends { get; }
 
     /// <inheritdoc/>
-    public override ReverseNatMap ReverseNat { get; }
+    public override ByIdMap<ReverseNatEntry> ReverseNat { get; }
 
     /// <inheritdoc/>
     public override ILbMap<ServingKey, byte> Serving => _serving;

@@ -1,5 +1,25 @@
 namespace ClusterLb.Dataplane.Maps;
 
+/// <summary>An entry of a <see cref="ByIdMap{TEntry}"/>: where packets of a flow go, or came to.</summary>
+public interface ITransportEntry<TSelf>
+    where TSelf : struct
+{
+    /// <summary>Says in which family's file the entry lies.</summary>
+    IpAddr Address { get; }
+
+    /// <summary>Host order.</summary>
+    ushort Port { get; }
+
+    /// <summary>TCP, UDP or SCTP.</summary>
+    IpProtocol Protocol { get; }
+
+    /// <summary>What the entry knows beyond its address; 0 if nothing.</summary>
+    byte StateByte { get; }
+
+    /// <summary>The entry with these parts.</summary>
+    static abstract TSelf Of(IpAddr address, ushort port, IpProtocol protocol, byte state);
+}
+
 /// <summary>What a backend may still be used for. Which backends are eligible is slot membership, not this.</summary>
 public enum BackendState : byte
 {
@@ -19,13 +39,25 @@ public enum BackendState : byte
 /// <param name="Port">Host order.</param>
 /// <param name="Protocol">TCP, UDP or SCTP.</param>
 /// <param name="State">For people and metrics.</param>
-public readonly record struct BackendEntry(IpAddr Address, ushort Port, IpProtocol Protocol, BackendState State);
+public readonly record struct BackendEntry(IpAddr Address, ushort Port, IpProtocol Protocol, BackendState State) : ITransportEntry<BackendEntry>
+{
+    byte ITransportEntry<BackendEntry>.StateByte => (byte)State;
+
+    static BackendEntry ITransportEntry<BackendEntry>.Of(IpAddr address, ushort port, IpProtocol protocol, byte state) =>
+        new(address, port, protocol, (BackendState)state);
+}
 
 /// <summary>Value of the reverse NAT map: the frontend that an id names.</summary>
 /// <param name="Address">The address that a client dials.</param>
 /// <param name="Port">Host order.</param>
 /// <param name="Protocol">TCP, UDP or SCTP.</param>
-public readonly record struct ReverseNatEntry(IpAddr Address, ushort Port, IpProtocol Protocol);
+public readonly record struct ReverseNatEntry(IpAddr Address, ushort Port, IpProtocol Protocol) : ITransportEntry<ReverseNatEntry>
+{
+    byte ITransportEntry<ReverseNatEntry>.StateByte => 0;
+
+    static ReverseNatEntry ITransportEntry<ReverseNatEntry>.Of(IpAddr address, ushort port, IpProtocol protocol, byte state) =>
+        new(address, port, protocol);
+}
 
 /// <summary>Key of the serving map: this backend serves (ready, or serving while terminating) for this service port.</summary>
 public readonly record struct ServingKey(uint ServicePortId, uint BackendId);
