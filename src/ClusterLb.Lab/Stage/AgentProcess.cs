@@ -116,7 +116,8 @@ public sealed class AgentProcess
     /// <summary>Writes the configuration file of this agent.</summary>
     /// <param name="mtu">Of the TUN device.</param>
     /// <param name="fields">Further lines of the KubeProxyConfiguration. Default: detectLocalMode ClusterCIDR.</param>
-    internal void WriteConfig(int mtu, string fields = "")
+    /// <param name="queues">Of the TUN device.</param>
+    internal void WriteConfig(int mtu, string fields = "", int queues = 2)
     {
         Directory.CreateDirectory(Folder);
         File.WriteAllText(ConfigFile,
@@ -132,7 +133,8 @@ public sealed class AgentProcess
             serviceCIDRs: ["{{LabTopology.ServiceCidr4}}", "{{LabTopology.ServiceCidr6}}"]
             tun:
               mtu: {{mtu}}
-              queues: 2
+              queues: {{queues}}
+            dataplane: {answerPing: true}
             # Two nodes and some tests share this machine's memory.
             maps: {services: 4096, backends: 4096, frontends: 4096, serving: 4096, eligible: 1024, servicePorts: 1024, networks: 256}
             conntrack: {ipv4: 65536, ipv6: 65536}

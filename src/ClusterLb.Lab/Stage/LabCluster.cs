@@ -90,7 +90,7 @@ public sealed class LabCluster : IDisposable
 
         Down(options.Name);
         int self = Environment.ProcessId;
-        var state = new LabState(options.Name, options.Mtu, options.WithAgents, options.Program, self, LabState.StartTime(self));
+        var state = new LabState(options.Name, options.Mtu, options.WithAgents, options.Program, self, LabState.StartTime(self)) { Queues = options.Queues };
         var lab = new LabCluster(state, options.Topology);
         try
         {
@@ -202,7 +202,7 @@ public sealed class LabCluster : IDisposable
     {
         foreach (AgentProcess agent in Agents)
         {
-            agent.WriteConfig(State.Mtu);
+            agent.WriteConfig(State.Mtu, queues: State.Queues);
             agent.StartWithKubeconfig(kubeconfig);
         }
 
@@ -298,7 +298,7 @@ public sealed class LabCluster : IDisposable
         {
             foreach (AgentProcess agent in Agents)
             {
-                agent.WriteConfig(State.Mtu);
+                agent.WriteConfig(State.Mtu, queues: State.Queues);
                 agent.Start();
             }
         }

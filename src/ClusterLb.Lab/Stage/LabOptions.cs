@@ -12,6 +12,9 @@ public sealed record LabOptions
     /// <summary>Bytes of IP packet on every link: 1280 (the least IPv6 allows) to 65535.</summary>
     public int Mtu { get; init; } = 1500;
 
+    /// <summary>Queues of each agent's TUN device.</summary>
+    public int Queues { get; init; } = 2;
+
     /// <summary>False: only the network and the pods, no ClusterLb.</summary>
     public bool WithAgents { get; init; } = true;
 

@@ -13,6 +13,9 @@ namespace ClusterLb.Lab.Stage;
 public sealed record LabState(
     string Name, int Mtu, bool WithAgents, IReadOnlyList<string> Program, int OwnerProcess, string OwnerStarted)
 {
+    /// <summary>Queues of each agent's TUN device.</summary>
+    public int Queues { get; init; } = 2;
+
     /// <summary>False if the lab has an owner and that process is gone.</summary>
     [JsonIgnore]
     public bool IsWanted => OwnerProcess == 0 || StartTime(OwnerProcess) == OwnerStarted;

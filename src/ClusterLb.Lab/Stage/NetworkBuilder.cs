@@ -58,6 +58,8 @@ internal sealed class NetworkBuilder(LabTopology topology, int mtu, Func<string,
             ("net.ipv6.conf.default.accept_dad", "0"), // addresses work at once
             ("net.ipv6.conf.default.accept_ra", "0"),
             ("net.ipv6.conf.default.router_solicitations", "0"),
+            ("net.ipv4.icmp_ratelimit", "0"), // else the seventh refused datagram of a second is not told to its sender
+            ("net.ipv6.icmp.ratelimit", "0"),
             ("net.ipv4.conf.all.rp_filter", "2"), // what systemd sets on a real node
             ("net.ipv4.conf.default.rp_filter", "2"),
             ("net.ipv4.ip_forward", forwards ? "1" : "0"),

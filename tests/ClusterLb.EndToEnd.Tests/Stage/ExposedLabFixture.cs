@@ -1,4 +1,5 @@
 using ClusterLb.Dataplane;
+using ClusterLb.Lab.Client;
 using ClusterLb.Lab.Stage;
 
 namespace ClusterLb.EndToEnd.Tests.Stage;
@@ -33,6 +34,7 @@ public class ExposedLabFixture : LabFixture
                     Exposed("cluster-host-a", 36, [hostA]),
                     Exposed("nobody", 37, []),
                     Exposed("own-a", 38, [web3]), // its load balancer addresses are assigned to node-a
+                    Exposed("closed-b", 40, [web3]) with { Ports = [.. ports.Select(port => port with { TargetPort = LabPod.ClosedPort })] },
                     Exposed("filtered", 39, [web1], sources: [IpPrefix.Parse("10.0.0.0/8"), IpPrefix.Parse("fd00::/8")]),
                 ],
             };
@@ -55,6 +57,22 @@ public class ExposedLabFixture : LabFixture
 
     /// <summary>Of a service.</summary>
     public static IpAddr ExternalIp(int index, bool ipv6) => IpAddr.Parse(ipv6 ? $"2001:db8:51::1{index:x}" : $"198.51.100.1{index}");
+
+    /// <summary>Address of a service by a way in: NodePort (of node-a), LoadBalancer or ExternalIP.</summary>
+    public IpAddr AddressOf(string kind, string service, bool ipv6) => kind switch
+    {
+        "NodePort" => ipv6 ? Topology.Node("node-a").Ipv6 : Topology.Node("node-a").Ipv4,
+        "LoadBalancer" => LoadBalancerIp(Topology.Service(service).Index, ipv6),
+        _ => ExternalIp(Topology.Service(service).Index, ipv6),
+    };
+
+    /// <summary>Port of a service by a way in.</summary>
+    public int PortOf(string kind, string service, int port) =>
+        kind == "NodePort" ? Topology.Service(service).Exposure!.FirstNodePort + port : port;
+
+    /// <summary>From a member of the lab to a service by a way in.</summary>
+    public TrafficTarget To(string from, string kind, string service, bool ipv6, int port) =>
+        TrafficTarget.Of(Lab, from, AddressOf(kind, service, ipv6), PortOf(kind, service, port));
 
     public override async Task InitializeAsync()
     {

@@ -14,6 +14,13 @@ public sealed class PlainLabCollection : ICollectionFixture<PlainLabFixture>
     public const string Name = "lab without offloads";
 }
 
+/// <summary>The same lab, with one queue per device.</summary>
+[CollectionDefinition(Name)]
+public sealed class OneQueueLabCollection : ICollectionFixture<OneQueueLabFixture>
+{
+    public const string Name = "lab with one queue";
+}
+
 /// <summary>A lab for the tests that change services and kill processes.</summary>
 [CollectionDefinition(Name)]
 public sealed class ChangingLabCollection : ICollectionFixture<ChangingLabFixture>
@@ -45,6 +52,13 @@ public sealed class BareLabCollection : ICollectionFixture<BareLabFixture>
 public sealed class ChangingLabFixture : LabFixture
 {
     protected override string Tag => "c";
+}
+
+public sealed class OneQueueLabFixture : LabFixture
+{
+    protected override string Tag => "q";
+
+    protected override int Queues => 1;
 }
 
 public sealed class BareLabFixture : LabFixture

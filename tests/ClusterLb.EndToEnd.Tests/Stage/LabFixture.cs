@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Sockets;
+using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Lab.Client;
 using ClusterLb.Lab.Stage;
 
@@ -21,6 +22,8 @@ public class LabFixture : IAsyncLifetime
 
     protected virtual bool WithAgents => true;
 
+    protected virtual int Queues => 2;
+
     /// <summary>A letter or two, different for each fixture: labs of one run have different names.</summary>
     protected virtual string Tag => "m";
 
@@ -37,6 +40,7 @@ public class LabFixture : IAsyncLifetime
             Program = LabProgram.Find(AppContext.BaseDirectory),
             Topology = Initial,
             WithAgents = WithAgents,
+            Queues = Queues,
             EndsWithThisProcess = true,
         }, _ => { });
     }
@@ -61,6 +65,14 @@ public class LabFixture : IAsyncLifetime
     /// <summary>Runs clusterlb on a node with that node's state directory.</summary>
     public ToolResult Clusterlb(string node, params IReadOnlyList<string> arguments) => Tool.Try("nsenter",
         [$"--net={Lab.Namespace(node).Path}", .. Lab.Program, .. arguments, "--state-dir", Lab.Agent(node).StateDirectory]);
+
+    /// <summary>What the dataplane of a node has counted.</summary>
+    public PipelineCounters Counters(string node) => PipelineCounters.Read(Lab.Agent(node).StateDirectory);
+
+    /// <summary>Forgets what all members have learned of narrow paths.</summary>
+    public void ForgetPathMtus() =>
+        Tool.Run("sh", ["-c", "for n; do ip -n $n route flush cache; ip -6 -n $n route flush cache table all; done", "sh",
+            .. Topology.NamespaceOwners.Select(member => Lab.Namespace(member).Name)]);
 
     /// <summary>Runs any program in the network of a member and returns what it said.</summary>
     public string Exec(string member, params IReadOnlyList<string> command) =>

@@ -210,15 +210,9 @@ public abstract class ExternalTrafficTests(ExposedLabFixture fixture) : IDisposa
             TrafficTarget.Of(fixture.Lab, from, address, PortOf(kind, service, protocol == ConnectProtocol.Http ? 80 : 7)),
             protocol, patience ?? LabFixture.Timeout);
 
-    private IpAddr AddressOf(string kind, string service, bool ipv6) => kind switch
-    {
-        "NodePort" => ipv6 ? fixture.Topology.Node("node-a").Ipv6 : fixture.Topology.Node("node-a").Ipv4,
-        "LoadBalancer" => ExposedLabFixture.LoadBalancerIp(fixture.Topology.Service(service).Index, ipv6),
-        _ => ExposedLabFixture.ExternalIp(fixture.Topology.Service(service).Index, ipv6),
-    };
+    private IpAddr AddressOf(string kind, string service, bool ipv6) => fixture.AddressOf(kind, service, ipv6);
 
-    private int PortOf(string kind, string service, int port) =>
-        kind == "NodePort" ? fixture.Topology.Service(service).Exposure!.FirstNodePort + port : port;
+    private int PortOf(string kind, string service, int port) => fixture.PortOf(kind, service, port);
 }
 
 [Collection(ExposedLabCollection.Name)]

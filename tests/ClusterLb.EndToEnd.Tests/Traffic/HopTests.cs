@@ -1,0 +1,81 @@
+using System.Net.Sockets;
+using ClusterLb.Dataplane;
+using ClusterLb.EndToEnd.Tests.Stage;
+using ClusterLb.Lab.Client;
+using ClusterLb.Lab.Stage;
+
+namespace ClusterLb.EndToEnd.Tests.Traffic;
+
+/// <summary>A service is as many hops away as its backend is, and who drops a packet in between is heard of.</summary>
+[Collection(LabCollection.Name)]
+public sealed class HopTests(LabFixture fixture)
+{
+    /// <summary>From, service, its backend, and how many routers are between the two.</summary>
+    public static IEnumerable<object[]> Paths =>
+        from row in ((string, string, string, short)[])
+        [
+            ("client-a", "on-node-a", "web-1", 1),
+            ("client-a", "on-node-b", "web-3", 2),
+            ("node-a", "on-node-a", "web-1", 0),
+            ("node-a", "on-node-b", "web-3", 1),
+            ("client-a", "on-host-a", "host-a", 1), // directly 0: the way to the device is one that is routed, whoever is behind it
+            ("client", "on-node-b", "web-3", 3), // its router, node-a, node-b; directly it would not come by node-a
+        ]
+        from ipv6 in (bool[])[false, true]
+        select new object[] { row.Item1, row.Item2, row.Item3, row.Item4, ipv6 };
+
+    [LabTheory, MemberData(nameof(Paths))]
+    public async Task A_packet_needs_as_many_hops_to_a_service_as_to_its_backend(string from, string service, string pod, short routers, bool ipv6)
+    {
+        TrafficTarget throughService = fixture.To(from, service, ipv6, 7);
+        IpAddr address = ipv6 ? fixture.Topology.Pod(pod).Ipv6 : fixture.Topology.Pod(pod).Ipv4;
+        TrafficTarget direct = TrafficTarget.Of(fixture.Lab, from, address, LabPod.EchoPort);
+
+        int needed = await LeastTtlAsync(throughService);
+        if (from != LabTopology.ClientName && pod != "host-a")
+        {
+            Assert.Equal(await LeastTtlAsync(direct), needed);
+        }
+
+        Assert.Equal(routers + 1, needed);
+    }
+
+    /// <summary>The smallest TTL with which a datagram is answered.</summary>
+    private static async Task<int> LeastTtlAsync(TrafficTarget target)
+    {
+        for (short ttl = 1; ttl < 8; ttl++)
+        {
+            if (await AskAsync(target, ttl))
+            {
+                return ttl;
+            }
+        }
+
+        return -1;
+    }
+
+    /// <returns>True if answered, false if a router says that the time is exceeded. One of the two must happen: nothing is waited out.</returns>
+    private static async Task<bool> AskAsync(TrafficTarget target, short ttl)
+    {
+        const int ReceiveErrors4 = 11; // IP_RECVERR, of IPPROTO_IP
+        const int ReceiveErrors6 = 25; // IPV6_RECVERR, of IPPROTO_IPV6
+        bool ipv6 = target.Address.AddressFamily == AddressFamily.InterNetworkV6;
+        using Socket socket = target.From!.OpenSocket(target.Address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        socket.Ttl = ttl;
+
+        // Without it, a socket is not told of errors that may pass.
+        socket.SetRawSocketOption(ipv6 ? 41 : 0, ipv6 ? ReceiveErrors6 : ReceiveErrors4, BitConverter.GetBytes(1));
+        await socket.ConnectAsync(target.Address);
+        await socket.SendAsync("?"u8.ToArray());
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        try
+        {
+            await socket.ReceiveAsync(new byte[2048], limit.Token);
+            return true;
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.HostUnreachable)
+        {
+            return false;
+        }
+    }
+}
