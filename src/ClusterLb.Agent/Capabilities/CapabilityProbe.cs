@@ -18,6 +18,7 @@ public static class CapabilityProbe
         .. NftProbe.Read(),
         Conntrack(),
         BridgeNetfilter(),
+        EarlyDemux(),
         Ipv6(),
         Cgroup2(),
     ];
@@ -68,6 +69,12 @@ public static class CapabilityProbe
             ? $"bridge-nf-call-iptables={ipv4}, bridge-nf-call-ip6tables={Sysctls.Read("net/bridge/bridge-nf-call-ip6tables")}"
             : "br_netfilter is not loaded",
         "only where pods are ports of a Linux bridge: replies between two of them are switched past the node's rules");
+
+    // Either way is right: packets of a local socket's connection are never steered, or the kernel would drop them (ip_forward).
+    private static Capability EarlyDemux() => new(
+        "early demux", State(Sysctls.Read("net/ipv4/ip_early_demux") == "1"),
+        string.Join(", ", ((string[])["ip_early_demux", "tcp_early_demux", "udp_early_demux"]).Select(name => $"{name}={Sysctls.Read($"net/ipv4/{name}")}")),
+        "nothing: it only saves the node's own sockets a lookup");
 
     private static Capability Ipv6()
     {

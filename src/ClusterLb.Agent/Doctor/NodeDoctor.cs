@@ -13,8 +13,14 @@ public static class NodeDoctor
         new PrerequisitesCheck(),
         new AgentCheck(),
         new DataplaneCheck(),
+        new SteeringCheck(),
         new ForwardingCheck(),
         new ReversePathCheck(),
+        new ForwardPolicyCheck(),
+        new MasqueradeCheck(),
+        new MarkBitsCheck(),
+        new KubeProxyCheck(),
+        new NetworkPolicyCheck(),
     ];
 
     /// <summary>Runs all checks in the network namespace of the calling process.</summary>

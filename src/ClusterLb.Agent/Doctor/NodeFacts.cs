@@ -1,4 +1,5 @@
 using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.Firewall;
 using ClusterLb.Agent.Steering;
 using ClusterLb.Dataplane.Tun;
 
@@ -8,6 +9,8 @@ namespace ClusterLb.Agent.Doctor;
 /// <remarks>The kernel is read by the checks themselves. One thread.</remarks>
 internal sealed class NodeFacts
 {
+    private IReadOnlyList<FirewallChain>? _firewall;
+
     /// <summary>DIR.</summary>
     public required string StateDirectory { get; init; }
 
@@ -31,6 +34,21 @@ internal sealed class NodeFacts
 
     /// <summary>Marks, tables and priorities that are in use, or would be.</summary>
     public SteeringOptions Options => Steering?.Options ?? new SteeringOptions();
+
+    /// <summary>Every netfilter chain, ours included; read when first asked for.</summary>
+    /// <exception cref="SteeringException">It cannot be read.</exception>
+    public IReadOnlyList<FirewallChain> Firewall
+    {
+        get => _firewall ??= FirewallSnapshot.Read();
+        init => _firewall = value;
+    }
+
+    /// <summary>Those of others.</summary>
+    public IEnumerable<FirewallChain> ForeignChains => Firewall.Where(chain => chain is not { Program: "nft", Family: "inet", Table: NftRuleset.Table });
+
+    /// <summary>The address families that are steered, or would be: those that the kernel has.</summary>
+    public IEnumerable<bool> Families =>
+        Sysctls.KernelFamilies.Where(ipv6 => Steering is null || Steering.FoundRules(ipv6) is not null);
 
     /// <summary>Reads the state directory and asks the agent.</summary>
     /// <exception cref="AgentException">The state directory is of another version.</exception>

@@ -11,6 +11,9 @@ internal static class NftRuleset
     /// <summary>Name of the table, family inet.</summary>
     public const string Table = "clb";
 
+    /// <summary>Of our chain of source NAT: just before the usual one (100), so that it is asked first.</summary>
+    public const int PostroutingPriority = 90;
+
     /// <summary>The file for <c>nft -f</c>: one transaction that replaces the table, whatever is there.</summary>
     public static string Render(SteeringInputs inputs)
     {

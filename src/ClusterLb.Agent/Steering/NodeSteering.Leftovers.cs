@@ -54,7 +54,7 @@ public sealed partial class NodeSteering
     {
         bool found = false;
         string[] ours = SteeringPlan.Rules(DefaultDevice, options);
-        foreach (bool ipv6 in Sysctls.KernelHasIpv6 ? new[] { false, true } : [false])
+        foreach (bool ipv6 in Sysctls.KernelFamilies)
         {
             PlannedRoute[] routes = [.. Routes(ipv6, options)];
             IReadOnlyList<string> rules = RoutingSnapshot.Rules(ipv6);

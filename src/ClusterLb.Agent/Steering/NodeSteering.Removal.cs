@@ -91,25 +91,6 @@ public sealed partial class NodeSteering
         }
     }
 
-    private void RemoveForwarding()
-    {
-        if (!Record.AcceptsForwarding)
-        {
-            return;
-        }
-
-        foreach (bool ipv6 in new[] { false, true })
-        {
-            foreach (string[] match in ForwardMatches(Record.Device))
-            {
-                if (Succeeds(Iptables(ipv6), ["-w", "-C", "FORWARD", .. match]))
-                {
-                    Tool.Run(Iptables(ipv6), ["-w", "-D", "FORWARD", .. match]);
-                }
-            }
-        }
-    }
-
     private static void RemoveNft() => Tool.Run("nft", ["-f", "-"], $"table inet {NftRuleset.Table}\ndelete table inet {NftRuleset.Table}\n");
 
     private void RemoveRules(bool ipv6, List<string> found)

@@ -267,31 +267,6 @@ public sealed partial class NodeSteering
         Changed("nft", $"table inet {NftRuleset.Table}");
     }
 
-    private void RepairForwarding(SteeringInputs inputs)
-    {
-        if (!inputs.Options.AcceptForwarding)
-        {
-            return;
-        }
-
-        foreach (SteeringFamily family in inputs.Families)
-        {
-            foreach (string[] match in ForwardMatches(inputs.Device))
-            {
-                string program = Iptables(family.IsIpv6);
-                if (Succeeds(program, ["-w", "-C", "FORWARD", .. match]))
-                {
-                    continue;
-                }
-
-                Record.AcceptsForwarding = true;
-                _file.Save(Record);
-                Tool.Run(program, ["-w", "-I", "FORWARD", .. match]);
-                Changed("forwarding", $"{program} {string.Join(' ', match)}");
-            }
-        }
-    }
-
     // Rules at our priorities that the plan does not know: leftovers, for CheckFree let no stranger's pass.
     private static IEnumerable<string> Foreign(IEnumerable<string> present, SteeringOptions options, IEnumerable<string> wanted)
     {
@@ -321,7 +296,7 @@ public sealed partial class NodeSteering
     private static void CheckFree(string device, SteeringOptions options)
     {
         string[] ours = [$"{options.LocalPriority} lookup local", $"{options.EmittedPriority} iif {device} goto {options.LocalPriority}"];
-        foreach (bool ipv6 in Sysctls.KernelHasIpv6 ? new[] { false, true } : [false])
+        foreach (bool ipv6 in Sysctls.KernelFamilies)
         {
             string family = ipv6 ? "IPv6" : "IPv4";
             if (Routes(ipv6, options).FirstOrDefault(route => !route.Text.Contains(device, StringComparison.Ordinal)) is { Text: not null } route)
@@ -347,25 +322,9 @@ public sealed partial class NodeSteering
         }
     }
 
-    private static string ListNft() =>
+    /// <summary>Our table as nft lists it; empty if it is not there.</summary>
+    internal static string ListNft() =>
         Tool.Run("nft", ["-s", "-n", "list", "table", "inet", NftRuleset.Table], tolerate: "No such file or directory");
-
-    private static string[][] ForwardMatches(string device) => [["-i", device, "-j", "ACCEPT"], ["-o", device, "-j", "ACCEPT"]];
-
-    private static string Iptables(bool ipv6) => ipv6 ? "ip6tables" : "iptables";
-
-    private static bool Succeeds(string program, string[] arguments)
-    {
-        try
-        {
-            Tool.Run(program, arguments);
-            return true;
-        }
-        catch (SteeringException e) when (e.InnerException is null)
-        {
-            return false; // it ran, and said no
-        }
-    }
 
     private void RunIp(bool ipv6, List<string> commands)
     {

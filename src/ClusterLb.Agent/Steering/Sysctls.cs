@@ -17,6 +17,9 @@ internal static class Sysctls
     /// <summary>The kernel was built, or started, with IPv6.</summary>
     public static bool KernelHasIpv6 => Directory.Exists("/proc/sys/net/ipv6/conf/all");
 
+    /// <summary>The families that the kernel knows, false for IPv4 and true for IPv6.</summary>
+    public static IReadOnlyList<bool> KernelFamilies => KernelHasIpv6 ? [false, true] : [false];
+
     /// <summary>The value without its newline, or null if there is no such setting.</summary>
     /// <exception cref="SteeringException">It is there, and cannot be read.</exception>
     public static string? Read(string name)
