@@ -24,6 +24,8 @@ public sealed class CheckedStream : IAsyncDisposable
     private long _bytes;
     private long _lost;
     private double _longestGapMs;
+    private double _gapSinceTakenMs;
+    private long _lastAnswer = Stopwatch.GetTimestamp();
 
     private CheckedStream(bool udp, TimeSpan patience)
     {
@@ -33,6 +35,12 @@ public sealed class CheckedStream : IAsyncDisposable
 
     /// <summary>Questions answered so far.</summary>
     public long Exchanges => Volatile.Read(ref _exchanges);
+
+    /// <summary>Empty, or why it ended early.</summary>
+    public string Failure => Volatile.Read(ref _failure);
+
+    /// <summary>Datagrams without an answer so far; of TCP always 0.</summary>
+    public long Lost => Volatile.Read(ref _lost);
 
     /// <summary>Who gave the last answer (for TCP: who is at the other end).</summary>
     public string Pod => Volatile.Read(ref _answer).Pod;
@@ -62,6 +70,10 @@ public sealed class CheckedStream : IAsyncDisposable
         await first.Task;
         return stream;
     }
+
+    /// <summary>The longest time between two answers since this was last asked, a silence that still lasts included.</summary>
+    public double TakeLongestGapMs() => Math.Max(
+        Interlocked.Exchange(ref _gapSinceTakenMs, 0), Stopwatch.GetElapsedTime(Volatile.Read(ref _lastAnswer)).TotalMilliseconds);
 
     /// <summary>Waits until this many more questions were answered, or the stream has failed.</summary>
     public async Task WaitForMoreAsync(int exchanges)
@@ -108,8 +120,11 @@ public sealed class CheckedStream : IAsyncDisposable
                 {
                     _bytes += BlockBytes;
                     Volatile.Write(ref _exchanges, _exchanges + 1);
-                    _longestGapMs = Math.Max(_longestGapMs, Stopwatch.GetElapsedTime(last).TotalMilliseconds);
+                    double gapMs = Stopwatch.GetElapsedTime(last).TotalMilliseconds;
+                    _longestGapMs = Math.Max(_longestGapMs, gapMs);
+                    _gapSinceTakenMs = Math.Max(Volatile.Read(ref _gapSinceTakenMs), gapMs);
                     last = Stopwatch.GetTimestamp();
+                    Volatile.Write(ref _lastAnswer, last);
                 }
 
                 first.TrySetResult();
