@@ -9,7 +9,7 @@ internal static class StateDirectory
     // What stands in it by name; anything else is not ours to delete.
     private static readonly string[] Files =
     [
-        "dataplane.lock", "admin.sock", "admin.sock.new", "dataplane.sock", "dataplane.sock.new",
+        "dataplane.lock", "admin.sock", "admin.sock.new", "dataplane.sock", "dataplane.sock.new", "dataplane.sock.successor",
         "config.json", "config.json.new", "steering.json", "steering.json.new",
     ];
 

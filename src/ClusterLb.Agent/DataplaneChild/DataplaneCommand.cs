@@ -1,3 +1,5 @@
+using ClusterLb.Dataplane.Host;
+
 namespace ClusterLb.Agent.DataplaneChild;
 
 /// <summary>The command line and environment of the dataplane process: the same program, without rights.</summary>
@@ -21,8 +23,9 @@ public sealed record DataplaneCommand(IReadOnlyList<string> Program)
     }
 
     /// <summary>Arguments for a child that inherits the control socket as 3 and the lease as 4.</summary>
+    /// <param name="verb"><see cref="DataplaneProcess.Verb"/> or <see cref="DataplaneProcess.SuccessorVerb"/>: for people, both do the same.</param>
     /// <param name="reservation">Why the child keeps this process's user; null if it gets an unprivileged one.</param>
-    public IReadOnlyList<string> Arguments(out string? reservation)
+    public IReadOnlyList<string> Arguments(string verb, out string? reservation)
     {
         List<string> rights = ["setpriv", "--no-new-privs", "--inh-caps=-all", "--ambient-caps=-all"];
         reservation = null;
@@ -40,7 +43,7 @@ public sealed record DataplaneCommand(IReadOnlyList<string> Program)
             }
         }
 
-        return [.. rights, .. Program, "dataplane", "--control-fd", "3", "--lease-fd", "4"];
+        return [.. rights, .. Program, verb, "--control-fd", "3", "--lease-fd", "4"];
     }
 
     /// <summary>All of the child's environment.</summary>

@@ -13,6 +13,9 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
     // A dataplane gets its name when it is about to serve: until then the old one, if any, can be found.
     private const string NewSocketName = "dataplane.sock.new";
 
+    // A successor keeps this name until the agent sees that it serves.
+    private const string SuccessorSocketName = "dataplane.sock.successor";
+
     private const int KillTimeoutMs = 2_000;
 
     private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(20);
@@ -24,10 +27,17 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
 
     private string NewSocketPath => Path.Combine(stateDirectory, NewSocketName);
 
+    private string SuccessorSocketPath => Path.Combine(stateDirectory, SuccessorSocketName);
+
     /// <summary>The dataplane that serves this state directory; null if none listens.</summary>
-    public DataplaneLink? TryFind()
+    public DataplaneLink? TryFind() => TryFind(SocketPath);
+
+    /// <summary>The process that waits to serve, or has begun to when the other one ended; null if none listens.</summary>
+    public DataplaneLink? TryFindSuccessor() => TryFind(SuccessorSocketPath);
+
+    private DataplaneLink? TryFind(string path)
     {
-        if (ControlSocket.TryConnect(SocketPath) is not { } connection)
+        if (ControlSocket.TryConnect(path) is not { } connection)
         {
             return null;
         }
@@ -46,9 +56,9 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
 
     /// <summary>Starts a process, which waits for its orders. It inherits the lease, taken or not: both share it.</summary>
     /// <exception cref="DataplaneException">It cannot be started, or ends before it listens.</exception>
-    public async Task<DataplaneLink> LaunchAsync(StateLease lease, int queues, CancellationToken cancellation)
+    public async Task<DataplaneLink> LaunchAsync(StateLease lease, string verb, int queues, CancellationToken cancellation)
     {
-        IReadOnlyList<string> arguments = command.Arguments(out string? reservation);
+        IReadOnlyList<string> arguments = command.Arguments(verb, out string? reservation);
         if (reservation is not null && !_reservationSaid)
         {
             _reservationSaid = true;
@@ -85,6 +95,12 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
 
     /// <summary>Gives the process that was launched the name under which the next agent finds it.</summary>
     public void Publish() => File.Move(NewSocketPath, SocketPath, overwrite: true);
+
+    /// <summary>The same for one that waits.</summary>
+    public void PublishSuccessor() => File.Move(NewSocketPath, SuccessorSocketPath, overwrite: true);
+
+    /// <summary>The successor serves: from now on it is found as the dataplane.</summary>
+    public void PromoteSuccessor() => File.Move(SuccessorSocketPath, SocketPath, overwrite: true);
 
     private async Task<ControlConnection> ConnectAsync(
         SafeFileHandle process, IReadOnlyList<string> arguments, CancellationToken cancellation)

@@ -12,6 +12,9 @@ public enum DataplaneStart
     /// <summary>A dataplane of an earlier agent was running, but of another build or configuration; a new one has taken over from it.</summary>
     Replaced,
 
+    /// <summary>The dataplane had ended, and its successor served already.</summary>
+    Succeeded,
+
     /// <summary>None was running; a new one was started.</summary>
     Started,
 }

@@ -13,6 +13,13 @@ public sealed partial class DataplaneSupervisor
     private async Task<DataplaneStart> BringUpAsync(CancellationToken cancellation)
     {
         DataplaneLink? found = await FindAsync(cancellation);
+        bool succeeded = false;
+        if (found is null)
+        {
+            found = await FindSuccessorAsync(cancellation);
+            succeeded = found is not null;
+        }
+
         if (found is null)
         {
             await StartAsync(old: null, cancellation);
@@ -23,7 +30,7 @@ public sealed partial class DataplaneSupervisor
         {
             if (await TryAdoptAsync(found, cancellation))
             {
-                return DataplaneStart.Adopted;
+                return succeeded ? DataplaneStart.Succeeded : DataplaneStart.Adopted;
             }
 
             await StartAsync(found, cancellation);
@@ -151,16 +158,12 @@ public sealed partial class DataplaneSupervisor
             _maps.ForgetWorkers(); // nobody lives, and perhaps nobody will soon: the maps must not fill up meanwhile
         }
 
-        DataplaneLink fresh = await _launcher.LaunchAsync(lease, Math.Max(_queues.Count, _tun.Queues), cancellation);
+        DataplaneLink fresh = await _launcher.LaunchAsync(lease, DataplaneProcess.Verb, Math.Max(_queues.Count, _tun.Queues), cancellation);
         try
         {
             DataplaneStatus status = await AskStatusAsync(fresh, cancellation);
-            if (status.Build != DataplaneProcess.Build)
-            {
-                throw new DataplaneException(
-                    "The program on disk is another version than this agent. Restart the agent, so that both are the same.");
-            }
-
+            RefuseOtherBuild(status);
+            await DismissSuccessorAsync(); // the lease must fall to the new one
             if (old is not null)
             {
                 await EndAsync(old);
@@ -219,41 +222,41 @@ public sealed partial class DataplaneSupervisor
         }
     }
 
+    private static void RefuseOtherBuild(DataplaneStatus status)
+    {
+        if (status.Build != DataplaneProcess.Build)
+        {
+            throw new DataplaneException(
+                "The program on disk is another version than this agent. Restart the agent, so that both are the same.");
+        }
+    }
+
     /// <summary>Makes or validates the flow tables, then hands everything over.</summary>
     private async Task HandOverAsync(DataplaneLink link)
     {
-        var names = new List<string>();
-        var handles = new List<SafeFileHandle>();
-        int queuesFrom;
+        using Estate estate = OpenEstate();
+        await link.RequestAsync(
+            new ControlMessage { Kind = ControlKind.Start, Descriptors = estate.Names }, StartTimeout, [.. estate.Handles]);
+    }
+
+    /// <summary>Everything that a dataplane needs. Changes no file that one is using.</summary>
+    private Estate OpenEstate()
+    {
+        var estate = new Estate();
         using (FlowTables tables = FlowTables.OpenForWriting(_stateDirectory, _flows, warning => _log.LogWarning("{Warning}", warning)))
         using (TraceRing trace = TraceRing.OpenForWriting(_stateDirectory, Math.Max(_queues.Count, _tun.Queues)))
         {
-            Add("maps/", _maps.OpenDescriptors(readOnly: true));
-            Add("flows/", tables.OpenDescriptors());
-            Add("flows/",
+            estate.AddFiles("maps/", _maps.OpenDescriptors(readOnly: true));
+            estate.AddFiles("flows/", tables.OpenDescriptors());
+            estate.AddFiles("flows/",
             [
                 (WorkerSlots.FileName, _maps.OpenWorkersDescriptor()),
                 (BackendArrivals.FileName, _maps.OpenArrivalsDescriptor(readOnly: false)),
                 (TraceRing.FileName, trace.OpenDescriptor()),
             ]);
-            queuesFrom = handles.Count;
-            Add("queue/", [.. _queues.Select((queue, i) => ($"{i}", queue))]);
         }
 
-        try
-        {
-            await link.RequestAsync(
-                new ControlMessage { Kind = ControlKind.Start, Descriptors = names }, StartTimeout, [.. handles]);
-        }
-        finally
-        {
-            handles.Take(queuesFrom).ToList().ForEach(handle => handle.Dispose()); // the queues stay ours
-        }
-
-        void Add(string prefix, IReadOnlyList<(string Name, SafeFileHandle Handle)> files)
-        {
-            names.AddRange(files.Select(file => prefix + file.Name));
-            handles.AddRange(files.Select(file => file.Handle));
-        }
+        estate.AddQueues(_queues);
+        return estate;
     }
 }

@@ -88,6 +88,7 @@ public sealed partial class DataplaneSupervisor
                 if (_wanted && _link is null && loop == _restartLoops)
                 {
                     await BringUpAsync(_ending.Token);
+                    _ = KeepSuccessorAsync();
                 }
 
                 return;

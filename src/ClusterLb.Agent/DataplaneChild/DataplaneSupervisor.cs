@@ -42,9 +42,11 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     /// <param name="maps">Open for writing; must live longer.</param>
     /// <param name="command">How the dataplane is started.</param>
     /// <param name="log">Also gets the dataplane's lines.</param>
+    /// <param name="withSuccessor">Keep a second process ready to serve.</param>
     public DataplaneSupervisor(
-        string stateDirectory, TunOptions tun, FlowCapacities flows, SharedLbMaps maps, DataplaneCommand command, ILogger log)
+        string stateDirectory, TunOptions tun, FlowCapacities flows, SharedLbMaps maps, DataplaneCommand command, ILogger log, bool withSuccessor = true)
     {
+        _withSuccessor = withSuccessor;
         _stateDirectory = stateDirectory;
         _tun = tun;
         _flows = flows with { Workers = Math.Max(flows.Workers, tun.Queues) };
@@ -61,7 +63,8 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
         _link is not null && _problem is null,
         _link is null ? null : _pid,
         _restarts,
-        _link is null && _wanted ? _problem ?? "The dataplane is being started." : _problem);
+        _link is null && _wanted ? _problem ?? "The dataplane is being started." : _problem,
+        _successor is null ? null : _successorPid);
 
     /// <summary>Sees to it that a dataplane serves, and goes on doing so until <see cref="StopAsync"/>, a failure of this call included.</summary>
     /// <exception cref="TunException">The TUN device cannot be made or used.</exception>
@@ -73,7 +76,9 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
         try
         {
             _wanted = true;
-            return _link is null ? await BringUpAsync(cancellation) : DataplaneStart.AlreadyRunning;
+            DataplaneStart how = _link is null ? await BringUpAsync(cancellation) : DataplaneStart.AlreadyRunning;
+            _ = KeepSuccessorAsync();
+            return how;
         }
         catch (Exception e)
         {
@@ -123,6 +128,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
         try
         {
             _wanted = false;
+            await DismissSuccessorAsync();
             DataplaneLink? link = Interlocked.Exchange(ref _link, null) ?? await FindAsync(cancellation); // the watcher or we: one disposes
             _problem = null;
             if (link is not null)
@@ -140,13 +146,18 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     /// <returns>False if none was running.</returns>
     public static async Task<bool> StopOrphanAsync(string stateDirectory, ILogger log)
     {
-        DataplaneLink? link = new DataplaneLauncher(stateDirectory, DataplaneCommand.OfThisProgram(), log).TryFind();
-        if (link is not null)
+        var launcher = new DataplaneLauncher(stateDirectory, DataplaneCommand.OfThisProgram(), log);
+        bool found = false;
+        foreach (DataplaneLink? link in (DataplaneLink?[])[launcher.TryFindSuccessor(), launcher.TryFind()]) // else one would follow the other
         {
-            await EndAsync(link);
+            if (link is not null)
+            {
+                found = true;
+                await EndAsync(link);
+            }
         }
 
-        return link is not null;
+        return found;
     }
 
     /// <summary>Lets go of the dataplane, which goes on serving.</summary>
@@ -157,6 +168,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
         _wanted = false;
         DataplaneLink? link = Interlocked.Exchange(ref _link, null);
         link?.Dispose();
+        Interlocked.Exchange(ref _successor, null)?.Dispose();
         CloseQueues();
         _gate.Release();
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ClusterLb.Dataplane.Host;
 using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Agent.DataplaneChild;
@@ -75,7 +76,7 @@ internal static class LostProcesses
     {
         // "/usr/bin/clusterlb dataplane …", or "dotnet …/clusterlb.dll dataplane …".
         string[] words = Try(() => File.ReadAllText($"/proc/{pid}/cmdline").Split('\0'), []);
-        int verb = Array.IndexOf(words, "dataplane");
+        int verb = Math.Max(Array.IndexOf(words, DataplaneProcess.Verb), Array.IndexOf(words, DataplaneProcess.SuccessorVerb));
         return verb > 0 && Path.GetFileNameWithoutExtension(words[verb - 1]) == "clusterlb";
     }
 

@@ -56,6 +56,16 @@ internal static unsafe partial class ProcessInterop
             && (open.Inode, open.DeviceMajor, open.DeviceMinor) == (found.Inode, found.DeviceMajor, found.DeviceMinor);
     }
 
+    /// <summary>Device and inode: the same for all descriptors of a file, and for no other file while one is open.</summary>
+    public static string IdentityOf(SafeFileHandle file)
+    {
+        const int EmptyPath = 0x1000;
+        const uint Inode = 0x100; // STATX_INO
+        return statx(file, "", EmptyPath, Inode, out FileStatus open) == 0
+            ? $"{open.DeviceMajor}:{open.DeviceMinor}:{open.Inode}"
+            : throw new IOException($"Cannot look at a descriptor: {Errno.Name(Marshal.GetLastPInvokeError())}.");
+    }
+
     /// <summary>Another descriptor of the same open file.</summary>
     public static SafeFileHandle Duplicate(SafeFileHandle handle)
     {

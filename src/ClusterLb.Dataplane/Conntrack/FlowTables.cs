@@ -46,6 +46,9 @@ public sealed partial class FlowTables : IDisposable
     /// <summary>Flows in the tables, expired ones that were not swept yet included.</summary>
     public int Count => _ipv4.Count + _ipv6.Count;
 
+    /// <summary>What <see cref="FromDescriptors"/> found: flows kept, and index words that led nowhere or to half a flow.</summary>
+    public (int Kept, int Dropped) Adopted { get; private set; }
+
     /// <summary>Flows that fit, both families.</summary>
     public int Capacity => _ipv4.Capacity + _ipv6.Capacity;
 
@@ -100,7 +103,7 @@ public sealed partial class FlowTables : IDisposable
             MapFile.FromDescriptor(files[Affinity4Name], AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, 1), writable: true),
             MapFile.FromDescriptor(files[Affinity6Name], AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, 1), writable: true),
             MapFile.FromDescriptor(files[FragmentsName], FragmentTable.SpecOf(FragmentsName, 1), writable: true));
-        tables.Adopt();
+        tables.Adopted = tables.Adopt();
         tables._ipv4.File.ForgetPages();
         tables._ipv6.File.ForgetPages();
         tables._affinity4.File.ForgetPages();

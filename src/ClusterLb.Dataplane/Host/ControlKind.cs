@@ -26,4 +26,7 @@ public enum ControlKind
 
     /// <summary>Agent says: stop at a batch boundary and end. Answered when the last packet in hand is written.</summary>
     Stop,
+
+    /// <summary>Agent says: here is everything; another dataplane serves it, and when that one ends, serve. Once, instead of <see cref="Start"/>.</summary>
+    Succeed,
 }

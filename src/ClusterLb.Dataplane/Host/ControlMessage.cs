@@ -20,6 +20,9 @@ public sealed record ControlMessage
     /// <c>queue/0</c>, <c>lease</c>.</summary>
     public IReadOnlyList<string>? Descriptors { get; init; }
 
+    /// <summary>In <see cref="ControlKind.Succeed"/>: names the files that were handed over; told back in the status.</summary>
+    public string? Estate { get; init; }
+
     /// <summary>In the reply to <see cref="ControlKind.Status"/>.</summary>
     public DataplaneStatus? Status { get; init; }
 

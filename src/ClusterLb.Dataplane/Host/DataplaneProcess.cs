@@ -12,6 +12,12 @@ namespace ClusterLb.Dataplane.Host;
 /// </remarks>
 public sealed class DataplaneProcess : IDisposable
 {
+    /// <summary>The word on the command line of a dataplane that serves, or is about to.</summary>
+    public const string Verb = "dataplane";
+
+    /// <summary>The word while it waits for another one to end; of the same length, for it is overwritten.</summary>
+    public const string SuccessorVerb = "successor";
+
     /// <summary>Exit status: asked to stop.</summary>
     public const int Stopped = 0;
 
@@ -31,6 +37,7 @@ public sealed class DataplaneProcess : IDisposable
     private readonly Queue<ControlMessage> _backlog = new();
     private ControlConnection? _agent;
     private DataplaneWorkers? _workers;
+    private Inheritance? _inheritance; // of a successor that waits
     private volatile int _exitStatus = -1;
 
     private DataplaneProcess(ControlSocket socket, SafeFileHandle lease)
@@ -74,13 +81,17 @@ public sealed class DataplaneProcess : IDisposable
         while (_exitStatus < 0)
         {
             int ready = ControlSocketInterop.Poll(
-                [_wake, _socket.Handle, _agent?.Handle], _workers is null ? UnstartedLifeMs : Timeout.Infinite);
-            if (_workers is null && (ready == 0))
+                [_wake, _socket.Handle, _agent?.Handle, _inheritance?.Fell], HasTask ? Timeout.Infinite : UnstartedLifeMs);
+            if (!HasTask && ready == 0)
             {
                 End(Failed);
             }
 
-            if ((ready & 2) != 0)
+            if ((ready & 8) != 0)
+            {
+                TakeOver();
+            }
+            else if ((ready & 2) != 0)
             {
                 Accept();
             }
@@ -140,7 +151,7 @@ public sealed class DataplaneProcess : IDisposable
             _agent = null;
         }
 
-        if (_workers is null)
+        if (!HasTask)
         {
             End(Failed); // the agent died between making and starting us
         }
@@ -157,7 +168,11 @@ public sealed class DataplaneProcess : IDisposable
                     Reply(request, status: Describe());
                     break;
                 case ControlKind.Start:
-                    Start(request, descriptors);
+                    Start(request.Descriptors ?? [], descriptors);
+                    Reply(request);
+                    break;
+                case ControlKind.Succeed:
+                    Succeed(request, descriptors);
                     Reply(request);
                     break;
                 case ControlKind.Queues:
@@ -184,15 +199,44 @@ public sealed class DataplaneProcess : IDisposable
 
     private DataplaneWorkers Workers => _workers ?? throw new ControlSocketException("This dataplane was not started yet.");
 
-    private void Start(ControlMessage request, SafeFileHandle[] descriptors)
+    private bool HasTask => _workers is not null || _inheritance is not null;
+
+    private void Start(IReadOnlyList<string> names, SafeFileHandle[] descriptors)
     {
         if (_workers is not null)
         {
             throw new ControlSocketException("This dataplane serves already.");
         }
 
-        _workers = DataplaneWorkers.Start(request.Descriptors ?? [], descriptors, OnWorkerFailed, TimeProvider.System);
-        Say(LogLevels.Information, $"Dataplane {Environment.ProcessId} serves {_workers.Count} queues.");
+        _workers = DataplaneWorkers.Start(names, descriptors, OnWorkerFailed, TimeProvider.System);
+        Say(LogLevels.Information, $"Dataplane {Environment.ProcessId} serves {_workers.Count} queues, generation {_workers.Generation}: {_workers.Adopted}.");
+    }
+
+    private void Succeed(ControlMessage request, SafeFileHandle[] descriptors)
+    {
+        if (HasTask)
+        {
+            throw new ControlSocketException("This dataplane has its task already.");
+        }
+
+        _inheritance = new Inheritance(_lease, request.Descriptors ?? [], descriptors, request.Estate ?? "");
+    }
+
+    /// <summary>The dataplane before us is dead, however it died, and its packets wait in the queues. The agent need not live.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Who cannot serve must end, so that the agent starts another.")]
+    private void TakeOver()
+    {
+        using Inheritance inheritance = _inheritance!;
+        _inheritance = null;
+        try
+        {
+            Start(inheritance.Names, inheritance.Descriptors);
+            CommandLine.ReplaceVerb(SuccessorVerb, Verb);
+        }
+        catch (Exception e)
+        {
+            OnWorkerFailed(e.ToString());
+        }
     }
 
     private DataplaneStatus Describe() => new()
@@ -201,6 +245,10 @@ public sealed class DataplaneProcess : IDisposable
         Build = Build,
         Pid = Environment.ProcessId,
         Serving = _workers is not null,
+        IsSuccessor = _inheritance is not null,
+        Estate = _inheritance?.Estate,
+        Generation = _workers?.Generation ?? 0,
+        PacketsRecovered = _workers?.Adopted.Packets ?? 0,
         Workers = _workers?.Count ?? 0,
         ServingForMs = (long)(_workers?.ServingFor.TotalMilliseconds ?? 0),
         FlowCapacity = _workers?.FlowCapacity ?? 0,

@@ -15,6 +15,18 @@ public sealed record DataplaneStatus
     /// <summary>Packets are being served.</summary>
     public required bool Serving { get; init; }
 
+    /// <summary>It has all it needs and waits for the dataplane that serves now to end.</summary>
+    public bool IsSuccessor { get; init; }
+
+    /// <summary>Of a successor: which files it waits with, as the agent called them.</summary>
+    public string? Estate { get; init; }
+
+    /// <summary>The number of this dataplane among all that ever served this state directory, from 1; 0 while it does not serve.</summary>
+    public ulong Generation { get; init; }
+
+    /// <summary>Packets that its predecessor had read when it was killed, and that this one carried on with.</summary>
+    public int PacketsRecovered { get; init; }
+
     /// <summary>Worker threads, one per queue.</summary>
     public int Workers { get; init; }
 

@@ -38,9 +38,10 @@ internal sealed class DataplaneWorkers : IDisposable
         _maps = SharedLbMaps.FromDescriptors(Named(files, MapsPrefix));
         Dictionary<string, SafeFileHandle> flowFiles = Named(files, FlowsPrefix);
         _slots = new WorkerSlots(flowFiles[WorkerSlots.FileName], _maps);
-        _slots.TakeOver(); // the agent starts us only with the lease in our hand: no other dataplane lives
+        _slots.TakeOver(); // this process has the lease: no other dataplane lives
         _flows = FlowTables.FromDescriptors(flowFiles);
         _orphans = new OrphanSearch(_maps, _flows);
+        Adopted = new AdoptedFlows(_flows.Adopted.Kept, _flows.Adopted.Dropped, 0);
         _arrivals = BackendArrivals.FromDescriptor(flowFiles[BackendArrivals.FileName], _maps.Awaited!, time);
         _trace = TraceRing.FromDescriptor(flowFiles[TraceRing.FileName]);
         _device = new LinuxTunDevice(queues);
@@ -54,6 +55,12 @@ internal sealed class DataplaneWorkers : IDisposable
 
     /// <summary>The queues' descriptors; still owned here.</summary>
     public IReadOnlyList<SafeFileHandle> Queues => _queues;
+
+    /// <summary>What the dataplane before this one left.</summary>
+    public AdoptedFlows Adopted { get; }
+
+    /// <summary>The number of this dataplane among all of its state directory.</summary>
+    public ulong Generation => _slots.Incarnation;
 
     /// <summary>Flows that fit.</summary>
     public int FlowCapacity => _flows.Capacity;

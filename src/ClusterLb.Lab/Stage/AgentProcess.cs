@@ -49,6 +49,9 @@ public sealed class AgentProcess
     /// <summary>The dataplane's process id, or 0 if none runs.</summary>
     public int DataplaneProcessId => Find("dataplane");
 
+    /// <summary>The process that waits for the dataplane to end, or 0 if none does yet.</summary>
+    public int SuccessorProcessId => File.Exists(Path.Combine(StateDirectory, "dataplane.sock.successor")) ? Find("successor") : 0;
+
     /// <summary>Starts an agent in the node's namespace; its standard streams are the log and /dev/null.</summary>
     public void Start()
     {
@@ -71,6 +74,18 @@ public sealed class AgentProcess
 
     /// <summary>Kills the dataplane and nothing else.</summary>
     public void KillDataplane() => Signal(DataplaneProcessId, LabInterop.SigKill);
+
+    /// <summary>Kills dataplane and successor; nothing is no error.</summary>
+    public void KillDataplaneAndSuccessor()
+    {
+        foreach (int process in (int[])[Find("successor"), Find("dataplane")])
+        {
+            if (process != 0)
+            {
+                _ = LabInterop.Signal(process, LabInterop.SigKill); // ESRCH: it has just ended
+            }
+        }
+    }
 
     /// <summary>True if /healthz answers 200: the first sync is complete and the dataplane's heart beats.</summary>
     public async Task<bool> IsHealthyAsync(CancellationToken cancel = default)

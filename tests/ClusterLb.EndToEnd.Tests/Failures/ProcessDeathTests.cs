@@ -46,14 +46,32 @@ public sealed class ProcessDeathTests(ChangingLabFixture fixture)
     }
 
     [LabFact]
-    public async Task Both_are_killed_and_the_next_agent_adopts_maps_and_flows()
+    public async Task Both_are_killed_and_the_successor_serves_without_an_agent_until_the_next_one_adopts_it()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-a");
+        await Eventually.IsAsync("a successor waits", () => agent.SuccessorProcessId != 0);
+        int successor = agent.SuccessorProcessId;
+        List<CheckedStream> streams = await StartStreamsAsync();
+
+        agent.Kill();
+        await Eventually.IsAsync("the agent is gone", () => agent.ProcessId == 0);
+        agent.KillDataplane();
+        await Eventually.IsAsync("the successor serves", () => agent.DataplaneProcessId == successor);
+        await AssertNewConnectionsAsync(50);
+
+        agent.Start();
+        await agent.WaitUntilHealthyAsync(Patience);
+        Assert.Equal(successor, agent.DataplaneProcessId);
+        await AssertUninterruptedAsync(streams, datagramsMayBeLost: true, Patience.TotalMilliseconds);
+    }
+
+    [LabFact]
+    public async Task All_are_killed_and_the_next_agent_adopts_maps_and_flows()
     {
         AgentProcess agent = fixture.Lab.Agent("node-a");
         List<CheckedStream> streams = await StartStreamsAsync();
 
-        agent.Kill();
-        agent.KillDataplane();
-        await Eventually.IsAsync("both are gone", () => agent.ProcessId == 0 && agent.DataplaneProcessId == 0);
+        await KillAllAsync(agent);
         agent.Start();
         await agent.WaitUntilHealthyAsync(Patience);
 
@@ -80,12 +98,10 @@ public sealed class ProcessDeathTests(ChangingLabFixture fixture)
     }
 
     [LabFact]
-    public async Task With_agent_and_dataplane_dead_nothing_for_a_service_leaves_the_node()
+    public async Task With_all_of_them_dead_nothing_for_a_service_leaves_the_node()
     {
         AgentProcess agent = fixture.Lab.Agent("node-a");
-        agent.Kill();
-        agent.KillDataplane();
-        await Eventually.IsAsync("both are gone", () => agent.ProcessId == 0 && agent.DataplaneProcessId == 0);
+        await KillAllAsync(agent);
         try
         {
             foreach (bool ipv6 in (bool[])[false, true])
@@ -102,6 +118,17 @@ public sealed class ProcessDeathTests(ChangingLabFixture fixture)
             agent.Start();
             await agent.WaitUntilHealthyAsync(Patience);
         }
+    }
+
+    private static async Task KillAllAsync(AgentProcess agent)
+    {
+        agent.Kill(); // first: nobody starts another one any more
+        await Eventually.IsAsync("the agent is gone", () => agent.ProcessId == 0);
+        await Eventually.IsAsync("all are gone", () =>
+        {
+            agent.KillDataplaneAndSuccessor();
+            return agent.DataplaneProcessId == 0 && agent.SuccessorProcessId == 0;
+        });
     }
 
     private async Task<List<CheckedStream>> StartStreamsAsync()

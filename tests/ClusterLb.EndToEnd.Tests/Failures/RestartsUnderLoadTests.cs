@@ -20,7 +20,7 @@ public sealed class RestartsUnderLoadTests(ExposedLabFixture fixture, ITestOutpu
 
     /// <summary>How many; each kind in turn, half of them killed and half asked to end.</summary>
     private static readonly int Restarts = int.Parse(
-        Environment.GetEnvironmentVariable("CLUSTERLB_RESTARTS") ?? "6", CultureInfo.InvariantCulture);
+        Environment.GetEnvironmentVariable("CLUSTERLB_RESTARTS") ?? "8", CultureInfo.InvariantCulture);
 
     private AgentProcess Agent => fixture.Lab.Agent(NodeName);
 
@@ -39,6 +39,7 @@ public sealed class RestartsUnderLoadTests(ExposedLabFixture fixture, ITestOutpu
             {
                 (string kind, Func<bool, Task> restart) = Kinds[i / 2 % Kinds.Length];
                 bool kill = i % 2 == 0;
+                await Eventually.IsAsync("a successor waits", () => Agent.SuccessorProcessId != 0);
                 await Task.WhenAll(all.Select(s => s.WaitForMoreAsync(50)));
                 long lost = udp.Sum(s => s.Lost);
                 all.ForEach(s => s.TakeLongestGapMs());
@@ -71,6 +72,7 @@ public sealed class RestartsUnderLoadTests(ExposedLabFixture fixture, ITestOutpu
     private (string Kind, Func<bool, Task> Restart)[] Kinds =>
     [
         ("agent", RestartAgentAsync), ("dataplane", RestartDataplaneAsync), ("both at once", RestartBothAsync),
+        ("both and the successor", RestartAllAsync),
     ];
 
     private async Task RestartAgentAsync(bool kill)
@@ -97,6 +99,15 @@ public sealed class RestartsUnderLoadTests(ExposedLabFixture fixture, ITestOutpu
         End(agent, kill);
         End(dataplane, kill);
         await Eventually.IsAsync("both are gone", () => !IsAlive(agent) && !IsAlive(dataplane));
+        Agent.Start();
+        await Agent.WaitUntilHealthyAsync(Patience);
+    }
+
+    private async Task RestartAllAsync(bool kill)
+    {
+        int[] processes = [Agent.ProcessId, Agent.SuccessorProcessId, Agent.DataplaneProcessId];
+        Array.ForEach(processes, process => End(process, kill));
+        await Eventually.IsAsync("all are gone", () => !processes.Any(IsAlive));
         Agent.Start();
         await Agent.WaitUntilHealthyAsync(Patience);
     }

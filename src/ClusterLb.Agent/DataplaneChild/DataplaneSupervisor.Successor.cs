@@ -1,0 +1,200 @@
+using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
+using ClusterLb.Dataplane.Host;
+using Microsoft.Extensions.Logging;
+
+namespace ClusterLb.Agent.DataplaneChild;
+
+/// <content>The successor: a second process beside the dataplane, which has everything and waits for the lease. It serves
+/// milliseconds after the dataplane ended, with the agent dead or alive (docs/reliability.md).</content>
+public sealed partial class DataplaneSupervisor
+{
+    private const int SuccessorFirstDelayMs = 1_000;
+    private const int SuccessorLongestDelayMs = 60_000;
+
+    private readonly bool _withSuccessor;
+    private volatile DataplaneLink? _successor;
+    private volatile int _successorPid;
+    private int _successorLoops;
+
+    /// <summary>The successor of a dataplane that has ended, as soon as it serves; null if there is none, or it cannot.</summary>
+    private async Task<DataplaneLink?> FindSuccessorAsync(CancellationToken cancellation)
+    {
+        DataplaneLink? link = Interlocked.Exchange(ref _successor, null) ?? _launcher.TryFindSuccessor();
+        if (link is null)
+        {
+            return null;
+        }
+
+        long begun = Stopwatch.GetTimestamp();
+        try
+        {
+            while (Stopwatch.GetElapsedTime(begun) < LeaseTimeout)
+            {
+                DataplaneStatus status = await AskStatusAsync(link, cancellation);
+                if (status.Serving)
+                {
+                    _launcher.PromoteSuccessor();
+                    _pid = status.Pid;
+                    _log.LogInformation("Dataplane {Pid} has taken over from the one that ended; generation {Generation}.", status.Pid, status.Generation);
+                    return link;
+                }
+
+                await Task.Delay(1, cancellation);
+            }
+
+            _log.LogWarning("The successor does not serve although the dataplane has ended; it is ended, too.");
+        }
+        catch (Exception e) when (e is ControlSocketException or TimeoutException)
+        {
+            _log.LogWarning("The successor could not take over: {Reason}", e.Message);
+        }
+        catch
+        {
+            link.Dispose();
+            throw;
+        }
+
+        await EndAsync(link);
+        return null;
+    }
+
+    /// <summary>Sees to it that a successor waits, trying again until it does. Returns when one waits or none is wanted.</summary>
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Whatever it was: packets are served, and the next try may work.")]
+    private async Task KeepSuccessorAsync(int delayMs = 0)
+    {
+        int loop = Interlocked.Increment(ref _successorLoops); // the newest goes on, an older one ends
+        while (_withSuccessor)
+        {
+            try
+            {
+                await Task.Delay(delayMs, _ending.Token);
+                await _gate.WaitAsync(_ending.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+
+            try
+            {
+                if (_wanted && _link is not null && _successor is null && loop == _successorLoops)
+                {
+                    await BringUpSuccessorAsync(_ending.Token);
+                }
+
+                return;
+            }
+            catch (Exception e) when (!_ending.IsCancellationRequested)
+            {
+                delayMs = Math.Clamp(delayMs * 2, SuccessorFirstDelayMs, SuccessorLongestDelayMs);
+                _log.LogWarning("No successor of the dataplane could be started, next try in {Delay} ms: {Reason}", delayMs, e.Message);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            finally
+            {
+                _gate.Release();
+            }
+        }
+    }
+
+    private async Task BringUpSuccessorAsync(CancellationToken cancellation)
+    {
+        using Estate estate = OpenEstate();
+        string identity = estate.Identity;
+        DataplaneLink? link = await TryKeepSuccessorAsync(identity, cancellation);
+        if (link is null)
+        {
+            using StateLease lease = StateLease.Open(_stateDirectory, StateLease.DataplaneFileName); // not taken: it is to wait for it
+            link = await _launcher.LaunchAsync(lease, DataplaneProcess.SuccessorVerb, _queues.Count, cancellation);
+            try
+            {
+                DataplaneStatus status = await AskStatusAsync(link, cancellation);
+                RefuseOtherBuild(status);
+                var request = new ControlMessage { Kind = ControlKind.Succeed, Descriptors = estate.Names, Estate = identity };
+                await link.RequestAsync(request, AnswerTimeout, [.. estate.Handles], cancellation);
+                _launcher.PublishSuccessor();
+                _successorPid = status.Pid;
+            }
+            catch
+            {
+                await EndAsync(link);
+                throw;
+            }
+
+            _log.LogInformation("Process {Pid} is ready to serve should the dataplane end.", _successorPid);
+        }
+
+        _successor = link;
+        new Thread(() => WatchSuccessor(link)) { Name = "successor-watch", IsBackground = true }.Start();
+    }
+
+    /// <summary>The successor that an earlier agent started, if it waits with the same files; any other is ended.</summary>
+    private async Task<DataplaneLink?> TryKeepSuccessorAsync(string estate, CancellationToken cancellation)
+    {
+        DataplaneLink? link = _launcher.TryFindSuccessor();
+        if (link is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            DataplaneStatus status = await AskStatusAsync(link, cancellation);
+            if (status.IsSuccessor && status.Build == DataplaneProcess.Build && status.Estate == estate)
+            {
+                _successorPid = status.Pid;
+                _log.LogInformation("Process {Pid} goes on being ready to serve should the dataplane end.", status.Pid);
+                return link;
+            }
+        }
+        catch (Exception e) when (e is ControlSocketException or TimeoutException)
+        {
+            _log.LogWarning("The successor of the dataplane does not answer, and is replaced: {Reason}", e.Message);
+        }
+        catch
+        {
+            link.Dispose();
+            throw;
+        }
+
+        await EndAsync(link);
+        return null;
+    }
+
+    private void WatchSuccessor(DataplaneLink link)
+    {
+        try
+        {
+            while (!ProcessInterop.HasEnded(link.Process, WatchIntervalMs))
+            {
+            }
+        }
+        catch (ObjectDisposedException)
+        {
+            return; // let go of
+        }
+
+        // Of one that serves by now others watch the end.
+        if (Interlocked.CompareExchange(ref _successor, null, link) == link)
+        {
+            string? end = ProcessInterop.Reap(link.Process);
+            link.Dispose();
+            _log.LogWarning("Successor {Pid} of the dataplane ended with {End}; another is started.", _successorPid, end ?? "an unknown status");
+            _ = KeepSuccessorAsync(SuccessorFirstDelayMs);
+        }
+    }
+
+    /// <summary>Ends it, so that nobody follows when the dataplane is ended on purpose.</summary>
+    private async Task DismissSuccessorAsync()
+    {
+        DataplaneLink? link = Interlocked.Exchange(ref _successor, null) ?? _launcher.TryFindSuccessor();
+        if (link is not null)
+        {
+            await EndAsync(link);
+        }
+    }
+}
