@@ -21,6 +21,7 @@ public sealed partial class NodeAgent : IAdminTarget
     {
         ReconcileStatus sync = _reconciling.Status;
         AgentHealth health = Health();
+        DataplaneHealth dataplane = _dataplane.Health;
         return new AgentStatus
         {
             Version = AgentRecord.ProgramVersion,
@@ -44,6 +45,9 @@ public sealed partial class NodeAgent : IAdminTarget
             },
             Dataplane = await _dataplane.StatusAsync(cancellation),
             DataplaneState = DataplaneState(),
+            DataplaneStart = _dataplaneStart,
+            DataplaneRestarts = dataplane.Restarts,
+            Successor = dataplane.SuccessorPid,
             Steering = _steeringLoop.Status,
             Maps = [.. Fill().Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
         };

@@ -54,6 +54,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private NodeSteering _steering = null!;
     private SharedLbMaps _maps = null!;
     private DataplaneSupervisor _dataplane = null!;
+    private DataplaneStart _dataplaneStart;
     private ClusterStateStore _store = null!;
     private ReconcileLoop _reconciling = null!;
     private SyncTrace _trace = null!;
@@ -201,11 +202,11 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         }
 
         _dataplane = new DataplaneSupervisor(
-            directory, _options.Tun, _options.Conntrack.Capacities, _maps, DataplaneCommand.OfThisProgram(), _loggers.CreateLogger("Dataplane"));
+            directory, _options.Tun, _options.Conntrack.Capacities, _maps, DataplaneCommand.OfThisProgram(), _options.Dataplane, _loggers.CreateLogger("Dataplane"));
         _undo.Push(_dataplane.DisposeAsync);
         Task<long> rehearsal = Task.Run(Rehearsal.Run, cancellation); // while the dataplane starts
-        DataplaneStart how = await _dataplane.EnsureRunningAsync(cancellation);
-        _log.LogInformation("Dataplane serving {Start} {Pid}", how.ToString(), _dataplane.Health.Pid);
+        _dataplaneStart = await _dataplane.EnsureRunningAsync(cancellation);
+        _log.LogInformation("Dataplane serving {Start} {Pid}", _dataplaneStart.ToString(), _dataplane.Health.Pid);
 
         BuildLoops();
         await StartServersAsync(group, cancellation);

@@ -22,6 +22,7 @@ internal static class StateDirectory
             "source_ranges6",
         ],
         ["flows"] = ["affinity4", "affinity6", "arrivals", "conntrack4", "conntrack6", "counters", "fragments", "trace", "workers"],
+        ["flows"] = ["affinity4", "affinity6", "arrivals", "batches", "conntrack4", "conntrack6", "counters", "trace", "workers"],
     };
 
     /// <summary>Makes the directory where it is missing.</summary>

@@ -1,3 +1,4 @@
+using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.Dataplane.Host;
 
 namespace ClusterLb.Agent.Admin;
@@ -31,6 +32,15 @@ public sealed record AgentStatus
 
     /// <summary>The dataplane process; null if none answers.</summary>
     public DataplaneStatus? Dataplane { get; init; }
+
+    /// <summary>How the dataplane came to serve when this agent began.</summary>
+    public DataplaneStart DataplaneStart { get; init; }
+
+    /// <summary>Dataplanes that ended unasked since this agent began.</summary>
+    public int DataplaneRestarts { get; init; }
+
+    /// <summary>The process that serves at once should the dataplane end; null if there is none.</summary>
+    public int? Successor { get; init; }
 
     /// <summary>Why there is none, or what became of the last one; empty if all is well.</summary>
     public string DataplaneState { get; init; } = "";

@@ -123,6 +123,8 @@ internal static class ClusterLbConfiguration
             return text is "keep" or "stop";
         }),
         AnswerPing = dataplane.Flag("answerPing", now.AnswerPing),
+        WithSuccessor = dataplane.Flag("successor", now.WithSuccessor),
+        CgroupRoot = dataplane.Text("cgroupRoot") ?? now.CgroupRoot,
     };
 
     private static uint Mark(YamlSection section, string name, uint otherwise)

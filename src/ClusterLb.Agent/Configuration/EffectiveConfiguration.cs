@@ -79,7 +79,9 @@ public static class EffectiveConfiguration
             ["dataplane"] = new JsonObject
             {
                 ["answerPing"] = options.Dataplane.AnswerPing,
+                ["cgroupRoot"] = options.Dataplane.CgroupRoot,
                 ["onStop"] = options.Dataplane.StopWithAgent ? "stop" : "keep",
+                ["successor"] = options.Dataplane.WithSuccessor,
             },
             ["loadBalancer"] = new JsonObject
             {

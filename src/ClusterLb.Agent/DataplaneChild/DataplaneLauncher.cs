@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace ClusterLb.Agent.DataplaneChild;
 
 /// <summary>Finds a running dataplane by its socket, or makes a new process and connects to it.</summary>
-internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand command, ILogger log)
+internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand command, DataplaneCgroup cgroup, ILogger log)
 {
     private const string SocketName = "dataplane.sock";
 
@@ -22,6 +22,7 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
     private static readonly TimeSpan ConnectInterval = TimeSpan.FromMilliseconds(2);
 
     private bool _reservationSaid;
+    private string _cgroupProblem = "";
 
     private string SocketPath => Path.Combine(stateDirectory, SocketName);
 
@@ -77,6 +78,7 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
             }
 
             process = ProcessInterop.OpenPidFd(pid);
+            LeaveContainer(pid);
         }
 
         try
@@ -101,6 +103,17 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
 
     /// <summary>The successor serves: from now on it is found as the dataplane.</summary>
     public void PromoteSuccessor() => File.Move(SuccessorSocketPath, SocketPath, overwrite: true);
+
+    private void LeaveContainer(int pid)
+    {
+        string problem = cgroup.Admit(pid);
+        if (problem.Length > 0 && problem != _cgroupProblem)
+        {
+            log.LogWarning("The dataplane ends with this container, and service traffic pauses until the next one: {Reason}.", problem);
+        }
+
+        _cgroupProblem = problem;
+    }
 
     private async Task<ControlConnection> ConnectAsync(
         SafeFileHandle process, IReadOnlyList<string> arguments, CancellationToken cancellation)

@@ -1,6 +1,9 @@
+using System.Text.Json.Serialization;
+
 namespace ClusterLb.Agent.DataplaneChild;
 
 /// <summary>How a dataplane came to serve.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<DataplaneStart>))]
 public enum DataplaneStart
 {
     /// <summary>It was known and serving already.</summary>

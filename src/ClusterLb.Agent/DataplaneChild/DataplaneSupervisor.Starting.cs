@@ -244,6 +244,7 @@ public sealed partial class DataplaneSupervisor
     {
         var estate = new Estate();
         using (FlowTables tables = FlowTables.OpenForWriting(_stateDirectory, _flows, warning => _log.LogWarning("{Warning}", warning)))
+        using (PacketBatches batches = PacketBatches.OpenForWriting(_stateDirectory, Math.Max(_queues.Count, _tun.Queues)))
         using (TraceRing trace = TraceRing.OpenForWriting(_stateDirectory, Math.Max(_queues.Count, _tun.Queues)))
         {
             estate.AddFiles("maps/", _maps.OpenDescriptors(readOnly: true));
@@ -253,6 +254,7 @@ public sealed partial class DataplaneSupervisor
                 (WorkerSlots.FileName, _maps.OpenWorkersDescriptor()),
                 (BackendArrivals.FileName, _maps.OpenArrivalsDescriptor(readOnly: false)),
                 (TraceRing.FileName, trace.OpenDescriptor()),
+                (PacketBatches.FileName, batches.OpenDescriptor()),
             ]);
         }
 

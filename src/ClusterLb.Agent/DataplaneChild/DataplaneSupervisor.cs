@@ -41,18 +41,18 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     /// <param name="flows">Capacities of the flow tables.</param>
     /// <param name="maps">Open for writing; must live longer.</param>
     /// <param name="command">How the dataplane is started.</param>
+    /// <param name="options">Whether a second process waits, and where they run.</param>
     /// <param name="log">Also gets the dataplane's lines.</param>
-    /// <param name="withSuccessor">Keep a second process ready to serve.</param>
     public DataplaneSupervisor(
-        string stateDirectory, TunOptions tun, FlowCapacities flows, SharedLbMaps maps, DataplaneCommand command, ILogger log, bool withSuccessor = true)
+        string stateDirectory, TunOptions tun, FlowCapacities flows, SharedLbMaps maps, DataplaneCommand command, DataplaneOptions options, ILogger log)
     {
-        _withSuccessor = withSuccessor;
+        _withSuccessor = options.WithSuccessor;
         _stateDirectory = stateDirectory;
         _tun = tun;
         _flows = flows with { Workers = Math.Max(flows.Workers, tun.Queues) };
         _maps = maps;
         _log = log;
-        _launcher = new DataplaneLauncher(stateDirectory, command, log);
+        _launcher = new DataplaneLauncher(stateDirectory, command, new DataplaneCgroup(options.CgroupRoot), log);
     }
 
     /// <summary>The interface was deleted by somebody and made anew: addresses, routes and sysctls of it are gone. On any thread.</summary>
@@ -146,7 +146,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     /// <returns>False if none was running.</returns>
     public static async Task<bool> StopOrphanAsync(string stateDirectory, ILogger log)
     {
-        var launcher = new DataplaneLauncher(stateDirectory, DataplaneCommand.OfThisProgram(), log);
+        var launcher = new DataplaneLauncher(stateDirectory, DataplaneCommand.OfThisProgram(), new DataplaneCgroup(""), log);
         bool found = false;
         foreach (DataplaneLink? link in (DataplaneLink?[])[launcher.TryFindSuccessor(), launcher.TryFind()]) // else one would follow the other
         {

@@ -1,4 +1,5 @@
 using ClusterLb.Agent.Admin;
+using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.Dataplane.Host;
 
 namespace ClusterLb.Cli.Output;
@@ -21,6 +22,11 @@ internal static class StatusText
         }
 
         Line(writer, "Dataplane", Dataplane(status));
+        if (status.Agent is not null)
+        {
+            Line(writer, "Restarts", Restarts(status.Agent));
+        }
+
         Line(writer, "Maps", !status.Synced ? "before the first complete sync" : status.IsWhole ? "complete" : "NOT complete");
         Line(writer, "Flows", Flows(status));
         if (status.Packets is { } packets)
@@ -123,6 +129,19 @@ internal static class StatusText
         string age = status.HeartbeatAgeMs is { } ms ? $", last heartbeat {ms} ms ago" : "";
         DataplaneStatus? told = status.Agent?.Dataplane;
         return told is null ? alive + age : $"pid {told.Pid}, {(told.Serving ? "serving" : "NOT serving")}, {alive}{age}";
+    }
+
+    private static string Restarts(AgentStatus agent)
+    {
+        string start = agent.DataplaneStart switch
+        {
+            DataplaneStart.Adopted => "adopted from the agent before",
+            DataplaneStart.Replaced => "replaced the one of the agent before",
+            DataplaneStart.Succeeded => "had followed the one of the agent before",
+            _ => "started by this agent",
+        };
+        string successor = agent.Successor is { } pid ? $"pid {pid} is ready to follow" : "none is ready to follow";
+        return $"generation {agent.Dataplane?.Generation ?? 0}, {start}, {agent.DataplaneRestarts} ended unasked since; {successor}";
     }
 
     private static void Line(TextWriter writer, string name, string text) => writer.WriteLine($"{name + ":",-12}{text}");

@@ -26,6 +26,7 @@ internal sealed class DataplaneWorkers : IDisposable
     private readonly BackendArrivals _arrivals;
     private readonly TraceRing _trace;
     private readonly LinuxTunDevice _device;
+    private readonly PacketBatches _batches;
     private readonly TunWorker[] _workers;
     private readonly Thread[] _threads;
     private readonly TimeProvider _time;
@@ -41,10 +42,12 @@ internal sealed class DataplaneWorkers : IDisposable
         _slots.TakeOver(); // this process has the lease: no other dataplane lives
         _flows = FlowTables.FromDescriptors(flowFiles);
         _orphans = new OrphanSearch(_maps, _flows);
-        Adopted = new AdoptedFlows(_flows.Adopted.Kept, _flows.Adopted.Dropped, 0);
         _arrivals = BackendArrivals.FromDescriptor(flowFiles[BackendArrivals.FileName], _maps.Awaited!, time);
         _trace = TraceRing.FromDescriptor(flowFiles[TraceRing.FileName]);
         _device = new LinuxTunDevice(queues);
+        _batches = PacketBatches.FromDescriptor(flowFiles[PacketBatches.FileName]);
+        int packets = Enumerable.Range(0, _batches.Workers).Sum(worker => _batches.Of(worker).CountLeft());
+        Adopted = new AdoptedFlows(_flows.Adopted.Kept, _flows.Adopted.Dropped, packets);
         _workers = [.. Enumerable.Range(0, queues.Length).Select(CreateWorker)];
         _threads = new Thread[queues.Length];
         _startedAt = time.GetTimestamp();
@@ -126,6 +129,7 @@ internal sealed class DataplaneWorkers : IDisposable
     public void Dispose()
     {
         _device.Dispose();
+        _batches.Dispose();
         _trace.Dispose();
         _arrivals.Dispose();
         _flows.Dispose();
@@ -142,7 +146,7 @@ internal sealed class DataplaneWorkers : IDisposable
         var counters = new PipelineCounters(_flows.Counters(number));
         var random = new FastRandomSource(BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))));
         var pipeline = new PacketPipeline(_maps, _flows, counters, random, _arrivals);
-        return new TunWorker(number, _device, pipeline, counters, _flows, _orphans, _slots, _trace, _time);
+        return new TunWorker(number, _device, pipeline, counters, _flows, _orphans, _slots, _trace, _time, _batches.Of(number));
     }
 
     private void StartThreads(Action<string> failed)

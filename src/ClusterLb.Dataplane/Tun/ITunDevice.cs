@@ -20,7 +20,7 @@ public interface ITunDevice : IDisposable
 
     /// <summary>
     /// Writes every packet of the batch that is not to be dropped, each to the queue in its meta, modulo the queues there are.
-    /// Counts in <see cref="PacketBatch.SendFailures"/> what was not taken.
+    /// Counts in <see cref="PacketBatch.SendFailures"/> what was not taken, and calls <see cref="PacketBatch.Sent"/> for each as soon as it is written.
     /// </summary>
     void Send(PacketBatch batch);
 

@@ -91,6 +91,8 @@ public sealed class InMemoryTunDevice : ITunDevice
             {
                 batch.SendFailures++;
             }
+
+            batch.Sent(i);
         }
     }
 

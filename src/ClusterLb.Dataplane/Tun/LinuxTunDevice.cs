@@ -67,6 +67,8 @@ public sealed class LinuxTunDevice : ITunDevice
             {
                 batch.SendFailures++;
             }
+
+            batch.Sent(i);
         }
     }
 

@@ -17,12 +17,25 @@ public sealed class PacketBatch
 
     // The packet, not the header in front of it, begins at an even 16 bytes.
     private const int Padding = 16 - VnetHeader.Length;
-    private const int Stride = (Padding + VnetHeader.Length + MaxPacketLength + RoomForAnswers + 63) & ~63;
+    private const int FrameOffset = BatchSlot.Size + Padding;
 
-    // Pinned: the buffers are handed to system calls, so the collector should never have to move or card-mark them.
-    private readonly byte[] _memory = GC.AllocateUninitializedArray<byte>(Capacity * Stride, pinned: true);
+    /// <summary>Bytes of a packet's place: slot, frame, room for an answer.</summary>
+    internal const int PlaceSize = (FrameOffset + VnetHeader.Length + MaxPacketLength + RoomForAnswers + 63) & ~63;
+
+    private readonly nint _places;
+    private readonly byte[]? _memory; // keeps the places alive, where they are not in shared memory
     private readonly PacketMeta[] _metas = new PacketMeta[Capacity];
     private readonly Verdict[] _verdicts = new Verdict[Capacity];
+
+    /// <summary>A batch in this process's own memory.</summary>
+    public PacketBatch()
+    {
+        _memory = GC.AllocateArray<byte>(Capacity * PlaceSize, pinned: true);
+        _places = PacketBatchInterop.AddressOf(_memory);
+    }
+
+    /// <summary>A batch in shared memory, which lives longer, with what another process may have left in it (<see cref="Recover"/>).</summary>
+    internal PacketBatch(nint places) => _places = places;
 
     /// <summary>Packets in it now.</summary>
     public int Count { get; private set; }
@@ -31,14 +44,14 @@ public sealed class PacketBatch
     public int SendFailures { get; set; }
 
     /// <summary>Room for the next frame: vnet header and packet. <see cref="Add"/> makes it part of the batch.</summary>
-    public Span<byte> NextFrame => _memory.AsSpan((Count * Stride) + Padding, VnetHeader.Length + MaxPacketLength);
+    public Span<byte> NextFrame => PacketBatchInterop.Bytes(FrameAt(Count), VnetHeader.Length + MaxPacketLength);
 
     /// <summary>Vnet header and packet, <see cref="PacketMeta.Length"/> bytes of it.</summary>
-    public Span<byte> Frame(int index) => _memory.AsSpan((index * Stride) + Padding, VnetHeader.Length + _metas[index].Length);
+    public Span<byte> Frame(int index) => PacketBatchInterop.Bytes(FrameAt(index), VnetHeader.Length + _metas[index].Length);
 
     /// <summary>The packet and the room behind it, in which an answer can be longer than what it answers.</summary>
     public Span<byte> Buffer(int index) =>
-        _memory.AsSpan((index * Stride) + Padding + VnetHeader.Length, MaxPacketLength + RoomForAnswers);
+        PacketBatchInterop.Bytes(FrameAt(index) + VnetHeader.Length, MaxPacketLength + RoomForAnswers);
 
     /// <summary>What goes with the packet through the pipeline.</summary>
     public ref PacketMeta Meta(int index) => ref _metas[index];
@@ -54,6 +67,80 @@ public sealed class PacketBatch
     /// <param name="queue">Where it was read.</param>
     public void Add(int frameLength, int queue)
     {
+        ref BatchSlot slot = ref SlotAt(Count);
+        slot.FrameLength = frameLength;
+        slot.Queue = (ushort)queue;
+        SetStage(ref slot, PacketStage.Read);
+        Describe(frameLength, queue);
+        Count++;
+    }
+
+    /// <summary>Before the pipeline: from here on the frame may be rewritten by half.</summary>
+    public void BeginWork(int index) => SetStage(ref SlotAt(index), PacketStage.InWork);
+
+    /// <summary>After the pipeline, with its verdict in <see cref="Verdict"/>.</summary>
+    public void Decide(int index)
+    {
+        ref BatchSlot slot = ref SlotAt(index);
+        Verdict verdict = _verdicts[index];
+        if (verdict == Dataplane.Verdict.Drop)
+        {
+            SetStage(ref slot, PacketStage.Done);
+            return;
+        }
+
+        slot.FrameLength = VnetHeader.Length + _metas[index].Length;
+        slot.Queue = _metas[index].Queue;
+        slot.Verdict = verdict;
+        SetStage(ref slot, PacketStage.Decided);
+    }
+
+    /// <summary>The device has it, or refused it.</summary>
+    public void Sent(int index) => SetStage(ref SlotAt(index), PacketStage.Done);
+
+    /// <summary>True for a packet that the pipeline has not seen.</summary>
+    internal bool IsRead(int index) => SlotAt(index).Stage == PacketStage.Read;
+
+    /// <summary>Packets that whoever used this memory before had in hand and that can be carried on with.</summary>
+    internal int CountLeft()
+    {
+        int left = 0;
+        for (int i = 0; i < Capacity; i++)
+        {
+            left += IsLeft(SlotAt(i)) ? 1 : 0;
+        }
+
+        return left;
+    }
+
+    /// <summary>Makes what was left by a killed process the batch's content; what it had in work is dropped.</summary>
+    internal void Recover()
+    {
+        for (Count = 0; Count < Capacity; Count++)
+        {
+            ref BatchSlot slot = ref SlotAt(Count);
+            if (!IsLeft(slot))
+            {
+                SetStage(ref slot, PacketStage.Done);
+                _verdicts[Count] = Dataplane.Verdict.Drop;
+                continue;
+            }
+
+            Describe(slot.FrameLength, slot.Queue);
+            if (slot.Stage == PacketStage.Decided)
+            {
+                _verdicts[Count] = slot.Verdict;
+            }
+        }
+    }
+
+    // What another process left is looked at before it is used, like everything in shared memory.
+    private static bool IsLeft(in BatchSlot slot) => slot.FrameLength is > VnetHeader.Length and <= VnetHeader.Length + MaxPacketLength
+        && (slot.Stage == PacketStage.Read
+            || (slot.Stage == PacketStage.Decided && slot.Verdict is > Dataplane.Verdict.Drop and <= Dataplane.Verdict.Reject));
+
+    private void Describe(int frameLength, int queue)
+    {
         bool partial = VnetHeader.HasPartialChecksum(NextFrame);
         ushort checksumStart = VnetHeader.ChecksumStart(NextFrame);
         ref PacketMeta meta = ref _metas[Count];
@@ -63,7 +150,6 @@ public sealed class PacketBatch
         meta.ChecksumStart = checksumStart;
         meta.Queue = (ushort)queue;
         _verdicts[Count] = Dataplane.Verdict.Drop;
-        Count++;
     }
 
     /// <summary>Makes the frames ready to be written: what the pipeline built itself gets an empty vnet header.</summary>
@@ -71,7 +157,20 @@ public sealed class PacketBatch
     {
         if (_verdicts[index] == Dataplane.Verdict.Reject)
         {
-            VnetHeader.Clear(_memory.AsSpan((index * Stride) + Padding, VnetHeader.Length));
+            VnetHeader.Clear(PacketBatchInterop.Bytes(FrameAt(index), VnetHeader.Length));
         }
+    }
+
+    // Release: whoever sees the stage sees the frame and the fields that belong to it.
+    private static void SetStage(ref BatchSlot slot, PacketStage stage) => Volatile.Write(ref PacketBatchInterop.Stage(ref slot), (uint)stage);
+
+    private nint FrameAt(int index) => PlaceAt(index) + FrameOffset;
+
+    internal ref BatchSlot SlotAt(int index) => ref PacketBatchInterop.Slot(PlaceAt(index));
+
+    private nint PlaceAt(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual((uint)index, (uint)Capacity, nameof(index));
+        return _places + (index * PlaceSize);
     }
 }

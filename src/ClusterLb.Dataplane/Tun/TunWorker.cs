@@ -41,7 +41,7 @@ public sealed class TunWorker
     private readonly OrphanQuestion[] _questions = new OrphanQuestion[OrphanPass.MostQuestions];
     private readonly double _nanosecondsPerTick;
     private readonly int _idleSweep;
-    private readonly PacketBatch _batch = new();
+    private readonly PacketBatch _batch;
     private volatile bool _stopping;
 
     /// <summary>A worker for the queue of the same number.</summary>
@@ -54,6 +54,7 @@ public sealed class TunWorker
     /// <param name="slots">Shared by all workers.</param>
     /// <param name="trace">Shared by all workers.</param>
     /// <param name="time">CLOCK_MONOTONIC, as the system's provider has it.</param>
+    /// <param name="batch">Of this worker alone; may hold what a worker that was killed left.</param>
     public TunWorker(
         int number,
         ITunDevice device,
@@ -63,8 +64,10 @@ public sealed class TunWorker
         OrphanSearch orphans,
         WorkerSlots slots,
         TraceRing trace,
-        TimeProvider time)
+        TimeProvider time,
+        PacketBatch batch)
     {
+        _batch = batch;
         ArgumentOutOfRangeException.ThrowIfNegative(number);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(number, device.Queues);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(number, trace.Workers);
@@ -86,6 +89,7 @@ public sealed class TunWorker
     public void Run()
     {
         _slots.Beat(_number, NowNs());
+        Recover();
         while (!_stopping)
         {
             RunOnce(IdleMs);
@@ -122,7 +126,7 @@ public sealed class TunWorker
         _slots.GoOnline(_number);
         for (int i = 0; i < _batch.Count; i++)
         {
-            _batch.Verdict(i) = _pipeline.Process(_batch.Buffer(i), ref _batch.Meta(i), nowMs);
+            Process(i, nowMs);
         }
 
         _slots.GoOffline(_number);
@@ -139,6 +143,31 @@ public sealed class TunWorker
         }
 
         DoChores(nowNs, BusySweep, BusyOrphanSlice);
+    }
+
+    private void Process(int index, long nowMs)
+    {
+        _batch.BeginWork(index);
+        _batch.Verdict(index) = _pipeline.Process(_batch.Buffer(index), ref _batch.Meta(index), nowMs);
+        _batch.Decide(index);
+    }
+
+    /// <summary>Carries on with what a worker that was killed had read and not yet written.</summary>
+    internal void Recover()
+    {
+        long nowMs = NowNs() / NanosecondsPerMillisecond;
+        _batch.Recover();
+        _slots.GoOnline(_number);
+        for (int i = 0; i < _batch.Count; i++)
+        {
+            if (_batch.IsRead(i))
+            {
+                Process(i, nowMs);
+            }
+        }
+
+        _slots.GoOffline(_number);
+        _device.Send(_batch);
     }
 
     private void Trace(long nowNs)

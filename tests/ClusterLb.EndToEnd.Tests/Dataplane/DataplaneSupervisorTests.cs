@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using ClusterLb.Agent;
 using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
@@ -259,7 +260,7 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     private void Begin(FlowCapacities flows)
     {
         _maps = SharedLbMaps.OpenForWriting(_stateDirectory, LbMapCapacities.Small, _ => { });
-        _supervisor = new DataplaneSupervisor(_stateDirectory, _tun, flows, _maps, DataplaneCommand.OfThisProgram(), _log);
+        _supervisor = new DataplaneSupervisor(_stateDirectory, _tun, flows, _maps, DataplaneCommand.OfThisProgram(), new DataplaneOptions(), _log);
     }
 
     private async Task EndAsync()

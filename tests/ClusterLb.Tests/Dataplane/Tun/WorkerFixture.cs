@@ -18,6 +18,7 @@ internal sealed class WorkerFixture : IDisposable
         Device = new InMemoryTunDevice(queues);
         Slots = new WorkerSlots(_slots.OpenDescriptor(readOnly: false), _epoch);
         Trace = TraceRing.CreateInMemory(queues);
+        Batches = PacketBatches.CreateInMemory(queues);
         Workers = [.. Enumerable.Range(0, queues).Select(CreateWorker)];
     }
 
@@ -28,6 +29,8 @@ internal sealed class WorkerFixture : IDisposable
     public WorkerSlots Slots { get; }
 
     public TraceRing Trace { get; }
+
+    public PacketBatches Batches { get; }
 
     public TunWorker[] Workers { get; }
 
@@ -51,6 +54,7 @@ internal sealed class WorkerFixture : IDisposable
     public void Dispose()
     {
         Trace.Dispose();
+        Batches.Dispose();
         Slots.Dispose();
         Device.Dispose();
         Lb.Dispose();
@@ -63,6 +67,6 @@ internal sealed class WorkerFixture : IDisposable
         var counters = PipelineCounters.CreateInMemory();
         Counters.Add(counters);
         var pipeline = new PacketPipeline(Lb.Maps, Lb.Flows, counters, Lb.Random);
-        return new TunWorker(number, Device, pipeline, counters, Lb.Flows, Lb.Orphans, Slots, Trace, TimeProvider.System);
+        return new TunWorker(number, Device, pipeline, counters, Lb.Flows, Lb.Orphans, Slots, Trace, TimeProvider.System, Batches.Of(number));
     }
 }
