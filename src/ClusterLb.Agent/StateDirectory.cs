@@ -21,8 +21,7 @@ internal static class StateDirectory
             "reverse_nat4", "reverse_nat6", "service_names", "service_ports", "services4", "services6", "serving", "source_ranges4",
             "source_ranges6",
         ],
-        ["flows"] = ["affinity4", "affinity6", "arrivals", "conntrack4", "conntrack6", "counters", "fragments", "trace", "workers"],
-        ["flows"] = ["affinity4", "affinity6", "arrivals", "batches", "conntrack4", "conntrack6", "counters", "trace", "workers"],
+        ["flows"] = ["affinity4", "affinity6", "arrivals", "batches", "conntrack4", "conntrack6", "counters", "fragments", "trace", "workers"],
     };
 
     /// <summary>Makes the directory where it is missing.</summary>
