@@ -207,6 +207,7 @@ public sealed class TunWorker
             int length = OrphanProbe.Build(_batch.NextFrame[VnetHeader.Length..], question.Tuple, question.ToClient);
             _batch.Add(VnetHeader.Length + length, question.Queue);
             _batch.Verdict(_batch.Count - 1) = Verdict.Reject; // built by us: its vnet header will be cleared
+            _batch.Decide(_batch.Count - 1);
         }
 
         _device.Send(_batch);
