@@ -57,6 +57,7 @@ internal static class CommandLine
         root.Add(ServiceCommand.Create(common, terminal));
         root.Add(BpfCommand.Create(common, terminal));
         root.Add(ExplainCommand.Create(common, terminal));
+        root.Add(ReplayCommand.Create(common, terminal));
         root.Add(MonitorCommand.Create(common, terminal));
         root.Add(CleanupCommand.Create(common, terminal));
         root.Add(LabCommand.Create(common, terminal));

@@ -49,7 +49,7 @@ internal sealed class ExplainSource : IDisposable
         CompiledCluster cluster = CompiledCluster.Of(options);
         foreach (ObjectProblem problem in cluster.Store.Problems)
         {
-            terminal.Error.WriteLine($"clusterlb explain: {problem}");
+            terminal.Error.WriteLine($"clusterlb: {problem}");
         }
 
         return new ExplainSource(cluster.Maps, cluster, stateDir: null, cluster.Store);

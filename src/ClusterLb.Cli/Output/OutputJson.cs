@@ -18,6 +18,7 @@ namespace ClusterLb.Cli.Output;
 [JsonSerializable(typeof(FlushView))]
 [JsonSerializable(typeof(FrontendView[]))]
 [JsonSerializable(typeof(MaglevView))]
+[JsonSerializable(typeof(ReplayView))]
 [JsonSerializable(typeof(ReverseNatMapView[]))]
 [JsonSerializable(typeof(ServiceMapView[]))]
 [JsonSerializable(typeof(SourceRangeView[]))]
