@@ -70,8 +70,7 @@ internal sealed partial class ConntrackTable<TKey>
     private bool TryJudge(OrphanPass pass, int place, in FlowPlace<TKey> flow)
     {
         var state = (FlowState)(uint)flow.Life;
-        bool isReset = (flow.Flags & FlowFlags.ResetIfGone) != FlowFlags.None;
-        if (pass.HasBackend(flow.ServicePortId, flow.BackendId, flow.Revision, isReset, out ulong revision))
+        if (pass.IsServed(flow.ServicePortId, flow.BackendId, flow.Revision, out ulong revision))
         {
             if (revision != flow.Revision || (state & OrphanBits) != FlowState.None)
             {
@@ -81,7 +80,9 @@ internal sealed partial class ConntrackTable<TKey>
             return true;
         }
 
-        bool isDone = isReset || (state & FlowState.BackendGone) != FlowState.None
+        bool isGone = (state & FlowState.BackendGone) != FlowState.None
+            || ((flow.Flags & FlowFlags.ResetIfGone) != FlowFlags.None && !pass.Exists(flow.BackendId));
+        bool isDone = isGone
             ? TryGiveUp(pass, place, flow, FlowState.Orphaned | FlowState.BackendGone)
             : TryAsk(pass, place, flow, state);
         pass.Orphans += isDone ? 1 : 0;

@@ -52,28 +52,19 @@ internal sealed class OrphanPass(LbMaps maps)
         return true;
     }
 
-    /// <summary>True if the flow's backend is one of its service port's, or, where only that counts, one of any.</summary>
+    /// <summary>True if the flow's backend serves its service port.</summary>
     /// <param name="servicePortId">The flow's.</param>
     /// <param name="backendId">The flow's.</param>
     /// <param name="known">The service port's revision when the backend was last known to serve.</param>
-    /// <param name="anywhere">It is enough that the backend exists.</param>
     /// <param name="revision">What may be remembered instead of <paramref name="known"/>.</param>
-    public bool HasBackend(uint servicePortId, uint backendId, ulong known, bool anywhere, out ulong revision)
+    public bool IsServed(uint servicePortId, uint backendId, ulong known, out ulong revision)
     {
         // Revision before serving, as the packets of UDP flows look.
         maps.ServicePorts.TryLookup(servicePortId, out ServicePortEntry port);
-        revision = known;
-        if (port.Revision == known)
-        {
-            return true;
-        }
-
-        if (maps.Serving.TryLookup(new ServingKey(servicePortId, backendId), out _))
-        {
-            revision = port.Revision;
-            return true;
-        }
-
-        return anywhere && maps.Backends.TryLookup(backendId, out _);
+        revision = port.Revision;
+        return revision == known || maps.Serving.TryLookup(new ServingKey(servicePortId, backendId), out _);
     }
+
+    /// <summary>True if any service has the backend, serving or, with <see cref="BackendGonePolicy.Reset"/>, not.</summary>
+    public bool Exists(uint backendId) => maps.Backends.TryLookup(backendId, out _);
 }

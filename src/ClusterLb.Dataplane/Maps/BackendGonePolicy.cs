@@ -9,7 +9,8 @@ public enum BackendGonePolicy : byte
     /// <summary>It goes on for as long as the backend answers; when it does not, the client is reset.</summary>
     Drain = 1,
 
-    /// <summary>The client is reset as soon as the backend has left all services, answer or not. Not being ready is not leaving.</summary>
+    /// <summary>As <see cref="Drain"/>, but the client is reset as soon as the backend has left all services, answer or not. Not being
+    /// ready is not leaving.</summary>
     Reset = 2,
 
     /// <summary>Nothing: the client finds out by itself, as with kube-proxy.</summary>

@@ -130,10 +130,11 @@ public sealed class AgentProcess
 
     /// <summary>Writes the configuration file of this agent.</summary>
     /// <param name="mtu">Of the TUN device.</param>
-    /// <param name="fields">Further lines of the KubeProxyConfiguration. Default: detectLocalMode ClusterCIDR.</param>
+    /// <param name="settings">Further lines.</param>
     /// <param name="queues">Of the TUN device.</param>
-    internal void WriteConfig(int mtu, string fields = "", int queues = 2)
+    internal void WriteConfig(int mtu, LabSettings? settings = null, int queues = 2)
     {
+        settings ??= new LabSettings();
         Directory.CreateDirectory(Folder);
         File.WriteAllText(ConfigFile,
             $$"""
@@ -141,7 +142,7 @@ public sealed class AgentProcess
             kind: KubeProxyConfiguration
             hostnameOverride: {{Node.Name}}
             clusterCIDR: "{{LabTopology.PodCidr4}},{{LabTopology.PodCidr6}}"
-            {{(fields.Length > 0 ? fields : "detectLocalMode: ClusterCIDR")}}
+            {{settings.KubeProxy}}
             ---
             apiVersion: clusterlb.io/v1alpha1
             kind: ClusterLbConfiguration
@@ -153,6 +154,7 @@ public sealed class AgentProcess
             # Two nodes and some tests share this machine's memory.
             maps: {services: 4096, backends: 4096, frontends: 4096, serving: 4096, eligible: 1024, servicePorts: 1024, networks: 256}
             conntrack: {ipv4: 65536, ipv6: 65536}
+            {{settings.ClusterLb}}
 
             """);
     }

@@ -96,7 +96,7 @@ public sealed class LabCluster : IDisposable
         {
             Directory.CreateDirectory(lab.Folder);
             state.Write(lab.StateFile); // before the first namespace: from here on those names are the lab's
-            await lab.BuildAsync(say, cancel);
+            await lab.BuildAsync(options.Settings, say, cancel);
             if (!options.EndsWithThisProcess)
             {
                 // Until here this process owned it, so that a kill in the middle leaves nothing.
@@ -285,7 +285,7 @@ public sealed class LabCluster : IDisposable
             : new LabMember(name, kind, node, ns.Name, addresses, [], "missing");
     }
 
-    private async Task BuildAsync(Action<string> say, CancellationToken cancel)
+    private async Task BuildAsync(LabSettings settings, Action<string> say, CancellationToken cancel)
     {
         new NetworkBuilder(Topology, State.Mtu, Namespace).Build();
         say($"network: {Topology.Nodes.Count} nodes, {Topology.Pods.Count} pods, a switch and an external client; MTU {State.Mtu}");
@@ -298,7 +298,7 @@ public sealed class LabCluster : IDisposable
         {
             foreach (AgentProcess agent in Agents)
             {
-                agent.WriteConfig(State.Mtu, queues: State.Queues);
+                agent.WriteConfig(State.Mtu, settings, State.Queues);
                 agent.Start();
             }
         }

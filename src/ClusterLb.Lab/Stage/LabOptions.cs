@@ -21,6 +21,9 @@ public sealed record LabOptions
     /// <summary>True: the lab goes when this process ends, however it ends. False: it stays until `lab down`.</summary>
     public bool EndsWithThisProcess { get; init; }
 
+    /// <summary>Further lines of the agents' configuration.</summary>
+    public LabSettings Settings { get; init; } = new();
+
     /// <summary>What the cluster consists of.</summary>
     public LabTopology Topology { get; init; } = LabTopology.Default;
 

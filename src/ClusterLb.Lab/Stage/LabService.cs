@@ -19,6 +19,9 @@ public sealed record LabService(
     /// <summary>Endpoints that are listed as not ready.</summary>
     public IReadOnlyList<LabPod> NotReady { get; init; } = [];
 
+    /// <summary>Endpoints that are listed as terminating, and serve.</summary>
+    public IReadOnlyList<LabPod> Terminating { get; init; } = [];
+
     /// <summary>Of the Service object, by name.</summary>
     public IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
 

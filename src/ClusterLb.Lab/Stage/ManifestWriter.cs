@@ -139,11 +139,13 @@ public static class ManifestWriter
         yaml.Append(pods.Length == 0 ? "endpoints: []\n" : "endpoints:\n");
         foreach (LabPod pod in pods)
         {
-            string ready = service.NotReady.Contains(pod) ? "false" : "true";
+            string terminating = service.Terminating.Contains(pod) ? "true" : "false";
+            string serving = service.NotReady.Contains(pod) ? "false" : "true";
+            string ready = service.NotReady.Contains(pod) || service.Terminating.Contains(pod) ? "false" : "true";
             yaml.Append(
                 $$"""
                   - addresses: ["{{(ipv6 ? pod.Ipv6 : pod.Ipv4)}}"]
-                    conditions: {ready: {{ready}}, serving: {{ready}}, terminating: false}
+                    conditions: {ready: {{ready}}, serving: {{serving}}, terminating: {{terminating}}}
                     nodeName: {{pod.Node.Name}}
                     targetRef: {kind: Pod, namespace: default, name: {{pod.Name}}}
 

@@ -110,7 +110,7 @@ public sealed class CleanupTests(BareLabFixture fixture)
 
     internal static async Task StartAsync(AgentProcess agent, string fields = "")
     {
-        agent.WriteConfig(mtu: 1500, fields);
+        agent.WriteConfig(mtu: 1500, fields.Length > 0 ? new LabSettings(fields) : null);
         agent.Start();
         await agent.WaitUntilHealthyAsync(Patience);
     }

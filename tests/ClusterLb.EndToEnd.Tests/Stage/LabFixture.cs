@@ -24,6 +24,9 @@ public class LabFixture : IAsyncLifetime
 
     protected virtual int Queues => 2;
 
+    /// <summary>Further lines of the agents' configuration.</summary>
+    protected virtual LabSettings Settings => new();
+
     /// <summary>A letter or two, different for each fixture: labs of one run have different names.</summary>
     protected virtual string Tag => "m";
 
@@ -41,6 +44,7 @@ public class LabFixture : IAsyncLifetime
             Topology = Initial,
             WithAgents = WithAgents,
             Queues = Queues,
+            Settings = Settings,
             EndsWithThisProcess = true,
         }, _ => { });
     }

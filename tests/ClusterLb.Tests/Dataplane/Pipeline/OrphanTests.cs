@@ -135,12 +135,17 @@ public sealed class OrphanTests
     }
 
     [Fact]
-    public void With_reset_a_backend_that_is_only_not_ready_or_in_another_service_keeps_its_connections()
+    public void With_reset_a_backend_that_is_only_not_ready_or_in_another_service_keeps_its_connections_while_it_answers()
     {
         using PipelineFixture lb = Departed(ServiceFlags.ResetIfGone);
-        Assert.Empty(lb.LookForOrphans());
-        Assert.Contains($"> {Backend}", lb.Later(AnswerTime).Send(Packet.Tcp(Client, Frontend).Push("x")));
-        Assert.Contains($"> {Backend}", lb.Later(AnswerTime).Send(Packet.Tcp(Client, Frontend).Push("x")));
+        Assert.Equal([Question], lb.LookForOrphans());
+        for (int i = 0; i < 5; i++)
+        {
+            lb.Send(Packet.Tcp(Backend, Client).Push("y"));
+            Assert.Contains($"> {Backend}", lb.Later(AnswerTime).Send(Packet.Tcp(Client, Frontend).Push("x")));
+        }
+
+        Assert.StartsWith("reject: ", lb.Later(AnswerTime).Send(Packet.Tcp(Client, Frontend).Push("x")), StringComparison.Ordinal); // it is dead
     }
 
     [Fact]
