@@ -11,6 +11,12 @@ public sealed record KernelConntrackOptions
     /// <summary>The size of the table, which belongs to all network namespaces of the machine.</summary>
     public const string TableSize = $"{Folder}_max";
 
+    /// <summary>Its hash buckets: kube-proxy makes them a quarter of the flows at least, or lookups walk long chains.</summary>
+    public const string Buckets = $"{Folder}_buckets";
+
+    /// <summary>Flows per bucket at most.</summary>
+    public const int FlowsPerBucket = 4;
+
     /// <summary>Flows per processor that the kernel's table shall hold; 0: the table is left as it is.</summary>
     public int MaxPerCore { get; init; } = 32_768;
 

@@ -127,6 +127,11 @@ public sealed partial class NodeAgent : IAdminTarget
             yield return SyncError(sync);
         }
 
+        if (_steeringLoop.Status.Contested is { Length: > 0 } contested)
+        {
+            yield return contested;
+        }
+
         if (_source.Status() is { Connected: false } server)
         {
             yield return $"changes in the API server are not followed, what is known is served{(server.LastError.Length > 0 ? $": {server.LastError}" : "")}";

@@ -243,8 +243,12 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _reconciling.Completed += OnSynced;
         _store.Changed += _steeringLoop.OnStoreChanged;
         _dataplane.DeviceRecreated += _steeringLoop.Verify;
-        var watch = new NodeNetworkWatch(_options.Steering, _steeringLoop.OnNetworkChanged, _steeringLoop.Verify, _options.DetectsByInterface);
+        _steeringLoop.Contested += reason => _source.Events.Warn(ObjectReader.NodeKind, new ObjectName("", _options.NodeName), "SteeringContested", reason);
+        var watch = new NodeNetworkWatch(
+            _options.Steering, _steeringLoop.OnNetworkChanged, _steeringLoop.Verify, _steeringLoop.OnLost, _options.DetectsByInterface);
         Undo(() => watch.Dispose());
+        var nft = new NftWatch(NftRuleset.Table, _steeringLoop.OnNftTouched, _options.Steering.AcceptForwarding ? _steeringLoop.Verify : () => { });
+        Undo(() => nft.Dispose());
     }
 
     private void StartLoops()

@@ -36,6 +36,12 @@ public sealed record SteeringStatus
     /// <summary>When something was last put back or changed; null if never.</summary>
     public DateTimeOffset? LastChange { get; init; }
 
+    /// <summary>How often something was put back that others had removed or changed.</summary>
+    public long Repairs { get; init; }
+
+    /// <summary>Somebody keeps removing what is put back: who is told what; empty if not.</summary>
+    public string Contested { get; init; } = "";
+
     /// <summary>Why the last attempt failed; empty if it did not.</summary>
     public string LastError { get; init; } = "";
 }

@@ -28,6 +28,7 @@ public sealed class AgentMetrics : IDisposable
     private readonly Counter<long> _healthz;
     private readonly Counter<long> _livez;
     private readonly Counter<long> _steeringChanges;
+    private readonly Counter<long> _steeringRepairs;
 
     /// <summary>Instruments of one agent.</summary>
     public AgentMetrics()
@@ -48,6 +49,8 @@ public sealed class AgentMetrics : IDisposable
         _livez = Meter.CreateCounter<long>("kubeproxy_proxy_livez_total", null, "Answers of /livez, by status code.");
         _steeringChanges = Meter.CreateCounter<long>(
             "clusterlb_steering_changes_total", null, "Routes, rules, settings and tables that were written, at the start or to repair them.");
+        _steeringRepairs = Meter.CreateCounter<long>(
+            "clusterlb_steering_repairs_total", null, "Times that steering was put back because somebody had removed or changed some of it.");
     }
 
     /// <summary>For instruments of others that shall appear beside these.</summary>
@@ -89,6 +92,9 @@ public sealed class AgentMetrics : IDisposable
 
     /// <summary>Steering wrote something.</summary>
     public void CountSteeringChanges(int changes) => _steeringChanges.Add(changes);
+
+    /// <summary>Somebody had removed or changed some of steering; it was put back.</summary>
+    public void CountSteeringRepair() => _steeringRepairs.Add(1);
 
     /// <inheritdoc/>
     public void Dispose() => Meter.Dispose();

@@ -84,7 +84,7 @@ internal static class NetlinkDump
     private static bool TryDump<T>(ushort request, ushort answer, List<T> items, Func<ReadOnlyMemory<byte>, T?> parse)
         where T : struct
     {
-        using SafeFileHandle socket = NetlinkInterop.Open(groups: 0, out int errno);
+        using SafeFileHandle socket = NetlinkInterop.Open(NetlinkInterop.Route, groups: 0, out int errno);
         Check(errno, "socket");
         Span<byte> message = stackalloc byte[HeaderLength + 4];
         message.Clear();

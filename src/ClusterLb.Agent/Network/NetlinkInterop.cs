@@ -3,25 +3,31 @@ using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Agent.Network;
 
-/// <summary>Every system call on a routing netlink socket (rtnetlink(7)).</summary>
+/// <summary>Every system call on a netlink socket (netlink(7)).</summary>
 internal static partial class NetlinkInterop
 {
     private const int AfNetlink = 16;
     private const int SockRaw = 3;
     private const int SockCloseOnExec = 0x80000;
-    private const int NetlinkRoute = 0;
     private const short PollIn = 1;
     private const int Interrupted = 4; // EINTR
+
+    /// <summary>NETLINK_ROUTE: interfaces, addresses, routes, rules.</summary>
+    public const int Route = 0;
+
+    /// <summary>NETLINK_NETFILTER: nft.</summary>
+    public const int Netfilter = 12;
 
     /// <summary>No buffer space: events were lost.</summary>
     public const int LostEvents = 105; // ENOBUFS
 
     /// <summary>A socket of the calling thread's network namespace.</summary>
+    /// <param name="protocol"><see cref="Route"/> or <see cref="Netfilter"/>.</param>
     /// <param name="groups">Multicast groups, bit n-1 for group n.</param>
     /// <param name="errno">0, or why there is none.</param>
-    public static SafeFileHandle Open(uint groups, out int errno)
+    public static SafeFileHandle Open(int protocol, uint groups, out int errno)
     {
-        int fd = socket(AfNetlink, SockRaw | SockCloseOnExec, NetlinkRoute);
+        int fd = socket(AfNetlink, SockRaw | SockCloseOnExec, protocol);
         var handle = new SafeFileHandle(fd, ownsHandle: true);
         var address = new SocketAddress { Family = AfNetlink, Groups = groups };
         errno = fd < 0 || bind(handle, in address, Marshal.SizeOf<SocketAddress>()) != 0 ? Marshal.GetLastPInvokeError() : 0;

@@ -1,11 +1,9 @@
 using System.Buffers.Binary;
 using ClusterLb.Agent.Steering;
-using ClusterLb.Dataplane.Tun;
-using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Agent.Network;
 
-/// <summary>Follows the kernel's events: interfaces, addresses, routing rules, routes of our tables, and if asked of the main one.</summary>
+/// <summary>Follows the kernel's events: interfaces, addresses, routing rules, routes of our tables, and if asked of the main one; forwarding.</summary>
 /// <remarks>Says only that something happened; who listens reads anew. So a lost event costs nothing but a reading.</remarks>
 internal sealed class NodeNetworkWatch : IDisposable
 {
@@ -13,92 +11,76 @@ internal sealed class NodeNetworkWatch : IDisposable
     private const uint AddressGroups = 0x10 | 0x100; // RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR
     private const uint RouteGroups = 0x40 | 0x400; // RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_ROUTE
     private const uint RuleGroups = 0x80 | (1 << 18); // RTMGRP_IPV4_RULE, group 19: RTNLGRP_IPV6_RULE
+    private const uint SettingGroups = (1 << 23) | (1 << 24); // groups 24 and 25: RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_NETCONF
     private const ushort RtmNewRoute = 24; // below: links (16 on) and addresses (20 on)
     private const ushort RtmDeleteRoute = 25;
+    private const ushort RtmNewRule = 32;
+    private const ushort RtmNewSettings = 80; // RTM_NEWNETCONF
     private const byte MainTable = 254; // RT_TABLE_MAIN
     private const int TableOffset = 16 + 4; // rtmsg.rtm_table behind nlmsghdr
     private const byte TableAbove255 = 252; // RT_TABLE_COMPAT: the number stands in an attribute
-    private const int WakeUpMs = 500; // to see that it was disposed
+    private const int SettingsOffset = 16 + 4; // netconfmsg, padded
+    private const ushort SettingsInterface = 1; // NETCONFA_IFINDEX
+    private const int AllInterfaces = -1; // NETCONFA_IFINDEX_ALL
 
-    private readonly SafeFileHandle _socket;
     private readonly int[] _tables;
     private readonly bool _followsMainTable;
     private readonly Action _networkChanged;
     private readonly Action _steeringTouched;
-    private readonly Thread _thread;
-    private volatile bool _stop;
+    private readonly Action _steeringLost;
+    private readonly NetlinkListener _listener;
 
     /// <summary>Starts to listen.</summary>
     /// <param name="options">Which tables are ours.</param>
     /// <param name="networkChanged">An interface, address or route of the main table changed. Called on a thread of the watch.</param>
-    /// <param name="steeringTouched">A rule, or a route of ours, changed. Called on a thread of the watch.</param>
+    /// <param name="steeringTouched">A rule, or a route of ours, came. Called on a thread of the watch.</param>
+    /// <param name="steeringLost">One went, or a setting of all interfaces (forwarding) changed: traffic may suffer now.</param>
     /// <param name="followsMainTable">Routes of the main table count: a node may have many, and they come and go with pods.</param>
     /// <exception cref="NetlinkException">There is no netlink socket.</exception>
-    public NodeNetworkWatch(SteeringOptions options, Action networkChanged, Action steeringTouched, bool followsMainTable = false)
+    public NodeNetworkWatch(SteeringOptions options, Action networkChanged, Action steeringTouched, Action steeringLost, bool followsMainTable = false)
     {
         _followsMainTable = followsMainTable;
         _tables = [options.ServiceTable, options.MarkTable];
         _networkChanged = networkChanged;
         _steeringTouched = steeringTouched;
-        _socket = NetlinkInterop.Open(LinkGroup | AddressGroups | RouteGroups | RuleGroups, out int errno);
-        if (errno != 0)
-        {
-            _socket.Dispose();
-            throw new NetlinkException($"Cannot follow interfaces and addresses: netlink socket failed with {Errno.Name(errno)}.");
-        }
-
-        _thread = new Thread(Listen) { IsBackground = true, Name = "netlink" };
-        _thread.Start();
+        _steeringLost = steeringLost;
+        _listener = new NetlinkListener(
+            NetlinkInterop.Route, LinkGroup | AddressGroups | RouteGroups | RuleGroups | SettingGroups, "netlink route", OnMessage, OnLostEvents);
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    public void Dispose() => _listener.Dispose();
+
+    private void OnLostEvents()
     {
-        _stop = true;
-        _thread.Join();
-        _socket.Dispose();
+        _networkChanged();
+        _steeringLost();
     }
 
-    private void Listen()
+    private void OnMessage(ushort type, ReadOnlySpan<byte> message)
     {
-        byte[] buffer = new byte[65_536];
-        while (!_stop)
+        if (message.Length <= TableOffset)
         {
-            if (!NetlinkInterop.Wait(_socket, WakeUpMs))
-            {
-                continue;
-            }
+            return;
+        }
 
-            int received = NetlinkInterop.Receive(_socket, buffer);
-            if (received == -NetlinkInterop.LostEvents)
+        byte table = message[TableOffset];
+        if (type < RtmNewRoute || (type is RtmNewRoute or RtmDeleteRoute && table == MainTable && _followsMainTable))
+        {
+            _networkChanged();
+        }
+        else if (type >= RtmNewSettings)
+        {
+            // Each new interface tells of its settings too: of no interest.
+            ReadOnlySpan<byte> index = NetlinkAttributes.Find(message[SettingsOffset..], SettingsInterface);
+            if (index.Length == sizeof(int) && BinaryPrimitives.ReadInt32LittleEndian(index) == AllInterfaces)
             {
-                _networkChanged();
-                _steeringTouched();
-            }
-            else if (received > 0)
-            {
-                Tell(buffer.AsSpan(0, received));
+                _steeringLost();
             }
         }
-    }
-
-    private void Tell(ReadOnlySpan<byte> messages)
-    {
-        while (messages.Length > TableOffset)
+        else if (type is not (RtmNewRoute or RtmDeleteRoute) || table == TableAbove255 || _tables.Contains(table))
         {
-            int length = BinaryPrimitives.ReadInt32LittleEndian(messages);
-            ushort type = BinaryPrimitives.ReadUInt16LittleEndian(messages[4..]);
-            byte table = messages[TableOffset];
-            if (type < RtmNewRoute || (type is RtmNewRoute or RtmDeleteRoute && table == MainTable && _followsMainTable))
-            {
-                _networkChanged();
-            }
-            else if (type is not (RtmNewRoute or RtmDeleteRoute) || table == TableAbove255 || _tables.Contains(table))
-            {
-                _steeringTouched();
-            }
-
-            messages = messages[Math.Min(messages.Length, Math.Max((length + 3) & ~3, 4))..];
+            (type is RtmNewRoute or RtmNewRule ? _steeringTouched : _steeringLost)();
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
 using Microsoft.Extensions.Logging;
@@ -17,7 +16,8 @@ public sealed partial class NodeSteering
     private readonly SteeringRecordFile _file;
     private readonly ILogger _log;
     private SteeringRecord? _record;
-    private int _changes;
+    private List<string> _changes = [];
+    private bool _hasListed; // the record's listing is of this process, and so of the nft that is installed now
 
     /// <summary>Steering of the calling process's network namespace. Nothing is read or changed yet.</summary>
     /// <param name="stateDirectory">Where steering.json is kept; it must exist when something is changed.</param>
@@ -59,17 +59,17 @@ public sealed partial class NodeSteering
     }
 
     /// <summary>Repairs whatever differs from the plan for <paramref name="inputs"/>.</summary>
-    /// <returns>Number of things changed: 0 if all was right.</returns>
+    /// <returns>What was changed, each a few words; empty if all was right.</returns>
     /// <exception cref="SteeringException">A change failed. What was done stays; the next call goes on from there.</exception>
-    public int Apply(SteeringInputs inputs)
+    public IReadOnlyList<string> Apply(SteeringInputs inputs)
     {
         ArgumentNullException.ThrowIfNull(inputs);
         Claim(inputs.Device, inputs.Options);
-        _changes = 0;
+        _changes = [];
         SteeringPlan plan = SteeringPlan.For(inputs);
         RepairDevice(inputs);
         RepairSysctls(plan);
-        EnlargeKernelConntrack(inputs.Conntrack.WantedTableSize(Environment.ProcessorCount));
+        RepairConntrack(inputs.Conntrack);
         foreach (SteeringFamily family in inputs.Families)
         {
             RepairRoutes(plan, inputs.Options, family.IsIpv6);
@@ -80,9 +80,32 @@ public sealed partial class NodeSteering
             RepairRules(plan, inputs.Options, family.IsIpv6);
         }
 
-        RepairNft(plan);
+        RepairNft(plan.Nft);
         RepairForwarding(inputs);
         return _changes;
+    }
+
+    /// <summary>Puts the nft table back as it was loaded last, and looks at nothing else: while it is gone, replies bypass the dataplane.</summary>
+    /// <returns>True if it was not as it should be.</returns>
+    /// <exception cref="SteeringException">It could not be loaded.</exception>
+    public bool RestoreNft()
+    {
+        _changes = [];
+        if (_record?.Nft is { } loaded)
+        {
+            RepairNft(loaded.Loaded);
+        }
+
+        return _changes.Count > 0;
+    }
+
+    /// <summary>True if the kernel settings are those for <paramref name="inputs"/>. Runs no program.</summary>
+    /// <exception cref="SteeringException">One cannot be read.</exception>
+    public bool HasSettings(SteeringInputs inputs)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        return SteeringPlan.DeviceSettings(inputs).Concat(inputs.Conntrack.Settings()).Where(setting => !_refused.Contains(setting.Name))
+            .All(setting => Sysctls.Read(setting.Name) is var present && (present is null || present == setting.Value));
     }
 
     /// <summary>Writes the settings that do not depend on the node's network, before there is any. <see cref="Claim"/> comes first.</summary>
@@ -90,8 +113,7 @@ public sealed partial class NodeSteering
     public void PrepareKernel(KernelConntrackOptions conntrack)
     {
         ArgumentNullException.ThrowIfNull(conntrack);
-        RepairSettings(conntrack.Settings());
-        EnlargeKernelConntrack(conntrack.WantedTableSize(Environment.ProcessorCount));
+        RepairConntrack(conntrack);
     }
 
     private const string AliasPrefix = "clusterlb:";
@@ -144,34 +166,26 @@ public sealed partial class NodeSteering
     {
         foreach ((string name, string wanted) in settings)
         {
-            string? present = Sysctls.Read(name);
-            if (present is null || present == wanted)
-            {
-                continue;
-            }
-
-            // The device's own settings vanish with it.
-            if (!name.Contains($"/{Record.Device}/", StringComparison.Ordinal))
-            {
-                Remember(name, present);
-            }
-
-            Sysctls.Write(name, wanted);
-            Changed("setting", $"{name}={wanted}");
+            RepairSetting(name, wanted);
         }
     }
 
-    // Never made smaller: flows of others are in it too.
-    private void EnlargeKernelConntrack(int wanted)
+    private void RepairSetting(string name, string wanted)
     {
-        const string Name = KernelConntrackOptions.TableSize;
-        if (Sysctls.IsWritable(Name) && int.TryParse(Sysctls.Read(Name), CultureInfo.InvariantCulture, out int present) && present < wanted)
+        string? present = Sysctls.Read(name);
+        if (present is null || present == wanted)
         {
-            string text = wanted.ToString(CultureInfo.InvariantCulture);
-            Remember(Name, present.ToString(CultureInfo.InvariantCulture));
-            Sysctls.Write(Name, text);
-            Changed("setting", $"{Name}={text}");
+            return;
         }
+
+        // The device's own settings vanish with it.
+        if (!name.Contains($"/{Record.Device}/", StringComparison.Ordinal))
+        {
+            Remember(name, present);
+        }
+
+        Sysctls.Write(name, wanted);
+        Changed("setting", $"{name}={wanted}");
     }
 
     private void Remember(string name, string present)
@@ -253,17 +267,26 @@ public sealed partial class NodeSteering
         RunIp(ipv6, commands);
     }
 
-    private void RepairNft(SteeringPlan plan)
+    private void RepairNft(string wanted)
     {
         LoadedNft? loaded = Record.Nft;
-        if (loaded is not null && loaded.Loaded == plan.Nft && ListNft() == loaded.Listed)
+        if (loaded is not null && loaded.Loaded == wanted && ListNft() == loaded.Listed)
         {
             return;
         }
 
-        Tool.Run("nft", ["-f", "-"], plan.Nft);
-        Record.Nft = new LoadedNft(plan.Nft, ListNft());
-        _file.Save(Record);
+        Tool.Run("nft", ["-f", "-"], wanted);
+
+        // How nft lists it is asked once: later somebody who removes rules again and again may have been there before the listing.
+        if (loaded is null || loaded.Loaded != wanted || !_hasListed)
+        {
+            string listed = ListNft();
+            Record.Nft = listed.Length > 0 ? new LoadedNft(wanted, listed) : throw new SteeringException(
+                $"The nft table inet {NftRuleset.Table} was gone right after it had been loaded: somebody removes it.");
+            _file.Save(Record);
+            _hasListed = true;
+        }
+
         Changed("nft", $"table inet {NftRuleset.Table}");
     }
 
@@ -342,7 +365,7 @@ public sealed partial class NodeSteering
 
     private void Changed(string what, string text)
     {
-        _changes++;
+        _changes.Add($"{what} {text}");
         _log.LogDebug("Steering changed {What} {Text}", what, text);
     }
 }

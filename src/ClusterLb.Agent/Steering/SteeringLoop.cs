@@ -21,6 +21,8 @@ internal sealed class SteeringLoop : IDisposable
 {
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(100); // one change of the network is several events
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LookPeriod = TimeSpan.FromSeconds(1); // at settings, of which most tell nobody when they change
+    private const int MostTold = 8; // changes in one line of the log
     private const int DefaultMtu = 1500;
 
     private readonly AgentOptions _options;
@@ -40,8 +42,13 @@ internal sealed class SteeringLoop : IDisposable
     private long _version; // of the inputs that the store has
     private long _versionInMaps;
     private bool _awaitsMaps; // a step found that the maps lag behind
+    private readonly RepairPace _pace = new(); // of the loop
+    private long _verifiedMs;
     private volatile bool _verify = true;
+    private volatile bool _lost; // something that traffic needs now
+    private volatile bool _nftTouched;
     private volatile bool _readNetwork;
+    private volatile string _contested = "";
     private volatile ImmutableHashSet<FrontendKey> _external = []; // those of the maps
     private volatile SteeringStatus _status;
 
@@ -57,8 +64,11 @@ internal sealed class SteeringLoop : IDisposable
         _status = new SteeringStatus { Installed = false, Device = options.Tun.Name };
     }
 
+    /// <summary>Somebody keeps taking away what is put back; the argument says it in a sentence. On the loop's thread.</summary>
+    public event Action<string>? Contested;
+
     /// <summary>What is installed. Any thread.</summary>
-    public SteeringStatus Status => _status;
+    public SteeringStatus Status => _status with { Repairs = _pace.Count, Contested = _contested };
 
     /// <summary>IPv4 and IPv6, as far as this node has them. Any thread.</summary>
     public ImmutableArray<string> Families { get; private set; } = [];
@@ -75,6 +85,20 @@ internal sealed class SteeringLoop : IDisposable
     public void Verify()
     {
         _verify = true;
+        Wake();
+    }
+
+    /// <summary>Something of ours went: as <see cref="Verify"/>, without waiting for what else may happen. Any thread.</summary>
+    public void OnLost()
+    {
+        _lost = true;
+        Verify();
+    }
+
+    /// <summary>The nft table changed, perhaps by us. Any thread.</summary>
+    public void OnNftTouched()
+    {
+        _nftTouched = true;
         Wake();
     }
 
@@ -127,12 +151,19 @@ internal sealed class SteeringLoop : IDisposable
         {
             while (true)
             {
-                if (!await _wake.WaitAsync(_options.SyncPeriod, cancellation))
+                bool woken = await _wake.WaitAsync(LookPeriod, cancellation);
+                if (!woken && !IsDue())
                 {
-                    _verify = true;
+                    continue;
                 }
 
-                await Task.Delay(Settle, cancellation);
+                RestoreNft();
+                if (!_lost)
+                {
+                    await Task.Delay(Settle, cancellation);
+                }
+
+                _lost = false;
                 if (!TryStep())
                 {
                     await Task.Delay(RetryDelay, cancellation);
@@ -147,6 +178,58 @@ internal sealed class SteeringLoop : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _wake.Dispose();
+
+    // Without having been woken: everything now and then, settings often.
+    private bool IsDue()
+    {
+        try
+        {
+            _verify |= Environment.TickCount64 - _verifiedMs >= _options.SyncPeriod.TotalMilliseconds
+                || (_applied is not null && !_steering.HasSettings(_applied));
+        }
+        catch (SteeringException)
+        {
+            _verify = true; // which tells it
+        }
+
+        return _verify || _nftTouched;
+    }
+
+    private void RestoreNft()
+    {
+        if (!_nftTouched || !_pace.MayRepair(Environment.TickCount64))
+        {
+            return; // the next look goes on from here
+        }
+
+        _nftTouched = false;
+        try
+        {
+            if (_steering.RestoreNft())
+            {
+                NoteRepair([$"nft table inet {NftRuleset.Table}"]);
+            }
+        }
+        catch (SteeringException e)
+        {
+            _log.LogError("The nft table could not be put back {Reason}", e.Message);
+            _verify = true;
+        }
+    }
+
+    private void NoteRepair(IReadOnlyList<string> what)
+    {
+        _metrics.CountSteeringRepair();
+        string told = string.Join(", ", what.Take(MostTold)) + (what.Count > MostTold ? $" and {what.Count - MostTold} more" : "");
+        _log.LogWarning("Steering repaired, somebody had changed it {Changes} {What}", what.Count, told);
+        if (_pace.Note(Environment.TickCount64))
+        {
+            _contested = $"somebody keeps removing our steering ({told}): it was put back {RepairPace.Burst} times within {RepairPace.WindowMs / 1000} s, " +
+                $"from now on every {RepairPace.PauseMs / 1000} s only; find who does it and stop it";
+            _log.LogError("Steering is contested {Reason}", _contested);
+            Contested?.Invoke(_contested);
+        }
+    }
 
     private bool TryStep()
     {
@@ -169,8 +252,8 @@ internal sealed class SteeringLoop : IDisposable
 
     private void Step()
     {
-        bool verify = _verify;
-        _verify = false;
+        bool verify = _verify && _pace.MayRepair(Environment.TickCount64);
+        _verify &= !verify; // while others undo what we do, it has to wait
         if (verify || _readNetwork)
         {
             _readNetwork = false;
@@ -196,11 +279,21 @@ internal sealed class SteeringLoop : IDisposable
             return;
         }
 
-        int changes = _steering.Apply(inputs);
-        if (changes > 0)
+        if (verify)
         {
-            _metrics.CountSteeringChanges(changes);
-            LogChanges(changes, inputs);
+            _verifiedMs = Environment.TickCount64;
+        }
+
+        IReadOnlyList<string> changes = _steering.Apply(inputs);
+        if (changes.Count > 0)
+        {
+            _metrics.CountSteeringChanges(changes.Count);
+            TellChanges(changes, inputs);
+        }
+        else if (_pace.NoteQuiet(Environment.TickCount64))
+        {
+            _contested = "";
+            _log.LogInformation("Steering is no longer contested");
         }
 
         _applied = inputs;
@@ -221,23 +314,23 @@ internal sealed class SteeringLoop : IDisposable
                 _ => "",
             },
             DestinationsGuessed = _clusterNetwork.RangeOrigin == ServiceRangeOrigin.Guessed,
-            LastChange = changes > 0 ? DateTimeOffset.UtcNow : _status.LastChange,
+            LastChange = changes.Count > 0 ? DateTimeOffset.UtcNow : _status.LastChange,
         };
     }
 
-    private void LogChanges(int changes, SteeringInputs inputs)
+    private void TellChanges(IReadOnlyList<string> changes, SteeringInputs inputs)
     {
         if (_applied is null)
         {
-            _log.LogInformation("Steering installed {Changes} {ServiceRanges}", changes, ServiceRanges(inputs));
+            _log.LogInformation("Steering installed {Changes} {ServiceRanges}", changes.Count, ServiceRanges(inputs));
         }
         else if (inputs.Equals(_applied))
         {
-            _log.LogInformation("Steering repaired {Changes}", changes);
+            NoteRepair(changes);
         }
         else
         {
-            _log.LogInformation("Steering changed {Changes} {ServiceRanges}", changes, ServiceRanges(inputs));
+            _log.LogInformation("Steering changed {Changes} {ServiceRanges}", changes.Count, ServiceRanges(inputs));
         }
     }
 

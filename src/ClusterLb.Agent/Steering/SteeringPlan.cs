@@ -26,7 +26,7 @@ internal sealed record SteeringPlan
     /// <summary>Per family that is steered: its routes, by table, the ones that carry before the ones that refuse.</summary>
     public required IReadOnlyDictionary<bool, IReadOnlyList<PlannedRoute>> RoutesOfFamily { get; init; }
 
-    /// <summary>Kernel settings, in order.</summary>
+    /// <summary>Kernel settings, in order; those of the kernel's conntrack are in <see cref="KernelConntrackOptions"/>.</summary>
     public required IReadOnlyList<(string Name, string Value)> Settings { get; init; }
 
     /// <summary>The nft table, as a file for <c>nft -f</c>.</summary>
@@ -37,7 +37,7 @@ internal sealed record SteeringPlan
     {
         RulesOfFamily = inputs.Families.ToDictionary(family => family.IsIpv6, _ => (IReadOnlyList<string>)Rules(inputs.Device, inputs.Options)),
         RoutesOfFamily = inputs.Families.ToDictionary(family => family.IsIpv6, family => (IReadOnlyList<PlannedRoute>)Routes(inputs, family)),
-        Settings = [.. DeviceSettings(inputs), .. inputs.Conntrack.Settings()],
+        Settings = DeviceSettings(inputs),
         Nft = NftRuleset.Render(inputs),
     };
 
@@ -67,7 +67,8 @@ internal sealed record SteeringPlan
         return routes;
     }
 
-    private static List<(string, string)> DeviceSettings(SteeringInputs inputs)
+    /// <summary>Only <see cref="Settings"/>: cheap, for whoever looks often.</summary>
+    public static List<(string Name, string Value)> DeviceSettings(SteeringInputs inputs)
     {
         string device = $"net/ipv4/conf/{inputs.Device}";
         List<(string, string)> sysctls =

@@ -40,8 +40,9 @@ public sealed class NodeNetworkTests
         using var node = new SteeredNode();
         int network = 0;
         int steering = 0;
+        int lost = 0;
         using NodeNetworkWatch watch = node.Inside(() => new NodeNetworkWatch(
-            new SteeringOptions(), () => Interlocked.Increment(ref network), () => Interlocked.Increment(ref steering)));
+            new SteeringOptions(), () => Interlocked.Increment(ref network), () => Interlocked.Increment(ref steering), () => Interlocked.Increment(ref lost)));
 
         node.Ip("route add 192.0.2.0/24 dev up0");
         node.Ip("-6 rule add pref 77 lookup main");
@@ -50,6 +51,12 @@ public sealed class NodeNetworkTests
 
         node.Ip("route add 192.0.2.0/24 dev up0 table 200");
         await Eventually.IsAsync("the route was told", () => Volatile.Read(ref steering) == 2);
+        Assert.Equal(0, Volatile.Read(ref lost));
+        node.Ip("route del 192.0.2.0/24 dev up0 table 200");
+        await Eventually.IsAsync("the loss was told", () => Volatile.Read(ref lost) == 1);
+        node.SetSysctl("ipv4/conf/up1/forwarding", "1"); // of one interface: nobody's business
+        node.SetSysctl("ipv4/ip_forward", "1");
+        await Eventually.IsAsync("the setting was told", () => Volatile.Read(ref lost) == 2);
         node.Ip("link set up1 mtu 1300");
         await Eventually.IsAsync("the interface was told", () => Volatile.Read(ref network) > 0);
     }
@@ -73,7 +80,7 @@ public sealed class NodeNetworkTests
 
         int told = 0;
         using NodeNetworkWatch watch = node.Inside(() => new NodeNetworkWatch(
-            new SteeringOptions(), () => Interlocked.Increment(ref told), () => { }, followsMainTable: true));
+            new SteeringOptions(), () => Interlocked.Increment(ref told), () => { }, () => { }, followsMainTable: true));
         node.Ip("route add 10.244.1.9/32 dev up0");
         await Eventually.IsAsync("the route was told", () => Volatile.Read(ref told) > 0);
     }

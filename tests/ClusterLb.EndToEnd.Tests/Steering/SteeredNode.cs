@@ -68,7 +68,7 @@ internal sealed class SteeredNode : IDisposable
             _queues = TunDeviceFactory.Open(new TunOptions { Name = (inputs ?? Inputs).Device, Queues = 2 }, out _);
         }
 
-        return steering.Apply(inputs ?? Inputs);
+        return steering.Apply(inputs ?? Inputs).Count;
     });
 
     public bool Remove() => Inside(() => Steering().Remove());

@@ -17,8 +17,15 @@ internal sealed class SteeringCheck : ICheck
         }
 
         string[] missing = [.. Missing(record)];
+        if (missing.Length == 0 && node.Agent?.Steering.Contested is { Length: > 0 } contested)
+        {
+            return Finding.Warning(contested, "each time, some connections are reset or wait", "systemd-networkd: ManageForeignRoutingPolicyRules=no, " +
+                "ManageForeignRoutes=no; firewalls: reload only their own tables, never `nft flush ruleset`");
+        }
+
+        string repairs = node.Agent is { Steering.Repairs: > 0 and var count } ? $"; the agent has put them back {count} times" : "";
         return missing.Length == 0
-            ? Finding.Ok($"rules, routes, nft table and device {record.Device} are as they were installed")
+            ? Finding.Ok($"rules, routes, nft table and device {record.Device} are as they were installed{repairs}")
             : Finding.Failed(
                 string.Join("; ", missing), "service traffic of that kind is not steered, or sent out of the node",
                 node.Agent is null ? "start the agent: it repairs them" : "the agent repairs them at once; if they go again, find who removes them (its log says how often)");
