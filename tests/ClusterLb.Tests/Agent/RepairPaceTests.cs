@@ -25,7 +25,7 @@ public sealed class RepairPaceTests
     {
         for (int i = 0; i < 100; i++)
         {
-            long now = i * (RepairPace.WindowMs / (RepairPace.Burst - 1));
+            long now = i * ((RepairPace.WindowMs / (RepairPace.Burst - 1)) + 1);
             Assert.True(_pace.MayRepair(now));
             Assert.False(_pace.Note(now));
         }
