@@ -60,13 +60,30 @@ public sealed record AgentRecord
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
         {
-            throw new AgentException($"Cannot read {path}: {e.Message}", e);
+            throw new AgentException($"Cannot read {path}: {e.Message} It only remembers how the agent was started: delete it to go on.", e);
         }
 
         return record?.Layout == CurrentLayout
             ? record
             : throw new AgentException($"The state directory '{stateDirectory}' has layout {record?.Layout} (ClusterLb {record?.Version}), but this version " +
                 $"knows {CurrentLayout}. Run `clusterlb cleanup` of that version, or choose another directory (--state-dir).");
+    }
+
+    /// <summary>The record, or null; a damaged one gets another name first, for the agent writes its own anyway.</summary>
+    /// <exception cref="AgentException">It is of another version.</exception>
+    internal static AgentRecord? LoadOrSetAside(string stateDirectory, Action<string> warn)
+    {
+        try
+        {
+            return Load(stateDirectory);
+        }
+        catch (AgentException e) when (e.InnerException is JsonException)
+        {
+            string path = PathOf(stateDirectory);
+            File.Move(path, path + ".bad", overwrite: true);
+            warn($"{path} was damaged and is now '{path}.bad'");
+            return null;
+        }
     }
 
     internal static AgentRecord Of(AgentOptions options, DateTimeOffset startedAt) => new()

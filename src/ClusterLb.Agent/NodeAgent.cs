@@ -126,7 +126,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         bool fresh = made;
         try
         {
-            fresh |= AgentRecord.Load(_options.StateDirectory) is null;
+            fresh |= AgentRecord.LoadOrSetAside(_options.StateDirectory, problem => _log.LogWarning("{Problem}", problem)) is null;
             await StartPartsAsync(cancellationToken);
         }
         catch (Exception e)
@@ -192,6 +192,11 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         uint? group = FindGroup();
         _steering = new NodeSteering(directory, _loggers.CreateLogger<NodeSteering>());
         _steering.Claim(_options.Tun.Name, _options.Steering);
+        if (_steering.HasTakenOver && LostProcesses.FindAgent(directory) is { } other)
+        {
+            throw new InUseException($"An agent (process {other}) runs, though its state directory '{directory}' was removed. Stop it first.");
+        }
+
         AgentRecord.Of(_options, _startedAt).Save(directory);
 
         _maps = SharedLbMaps.OpenForWriting(directory, _options.Maps, warning => _log.LogWarning("Maps were not as this agent needs them {Warning}", warning));
@@ -464,5 +469,5 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
             ? new AgentException(e.Message, e)
             : e;
 
-    private sealed class InUseException(string message, Exception inner) : Exception(message, inner);
+    private sealed class InUseException(string message, Exception? inner = null) : Exception(message, inner);
 }

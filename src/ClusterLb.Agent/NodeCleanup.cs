@@ -8,6 +8,8 @@ namespace ClusterLb.Agent;
 /// <summary>Removes ClusterLb from the node: steering, dataplane, device, state directory. Leaves the node as it was found.</summary>
 public static class NodeCleanup
 {
+    private const string NodeCgroups = "/sys/fs/cgroup";
+
     /// <summary>Removes everything that belongs to this state directory. What is not there is no error.</summary>
     /// <param name="stateDirectory">DIR.</param>
     /// <param name="say">One line per thing done.</param>
@@ -56,6 +58,7 @@ public static class NodeCleanup
                 say("Stopped the dataplane.");
             }
 
+            new DataplaneCgroup(NodeCgroups).Remove();
             if (steering.FoundDevice is { } device)
             {
                 foreach (int pid in LostProcesses.EndDataplanes(device))

@@ -10,7 +10,7 @@ internal static class StateDirectory
     private static readonly string[] Files =
     [
         "dataplane.lock", "admin.sock", "admin.sock.new", "dataplane.sock", "dataplane.sock.new", "dataplane.sock.successor",
-        "config.json", "config.json.new", "steering.json", "steering.json.new",
+        "config.json", "config.json.new", "config.json.bad", "steering.json", "steering.json.new", "steering.json.bad",
     ];
 
     private static readonly Dictionary<string, string[]> Directories = new()

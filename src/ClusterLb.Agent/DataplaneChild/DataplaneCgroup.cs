@@ -23,7 +23,7 @@ public sealed class DataplaneCgroup(string root)
             return Environment.ProcessId == 1 ? "dataplane.cgroupRoot is not set" : "";
         }
 
-        string[] hierarchies = File.Exists(Path.Combine(root, Processes)) ? [root] : Hierarchies();
+        string[] hierarchies = Roots();
         if (hierarchies.Length == 0)
         {
             return $"there are no control groups below '{root}' (dataplane.cgroupRoot): mount the node's /sys/fs/cgroup there";
@@ -50,6 +50,22 @@ public sealed class DataplaneCgroup(string root)
         return string.Join("; ", problems);
     }
 
+    /// <summary>Removes the groups, if nothing is in them.</summary>
+    public void Remove()
+    {
+        foreach (string group in Roots().Select(hierarchy => Path.Combine(hierarchy, Name)).Where(Directory.Exists))
+        {
+            try
+            {
+                Directory.Delete(group);
+            }
+            catch (IOException)
+            {
+                // Somebody else's dataplane is in it.
+            }
+        }
+    }
+
     private static void Move(string hierarchy, int pid)
     {
         string group = Path.Combine(hierarchy, Name);
@@ -66,7 +82,7 @@ public sealed class DataplaneCgroup(string root)
     }
 
     // "cpu" and "cpuacct" are links where both are one hierarchy.
-    private string[] Hierarchies() => Directory.Exists(root)
+    private string[] Roots() => File.Exists(Path.Combine(root, Processes)) ? [root] : Directory.Exists(root)
         ? [.. Directory.GetDirectories(root).Where(folder => File.Exists(Path.Combine(folder, Processes)) && new FileInfo(folder).LinkTarget is null)]
         : [];
 }

@@ -22,6 +22,7 @@ public sealed partial class DataplaneSupervisor
 
         if (found is null)
         {
+            EndUnreachable();
             await StartAsync(old: null, cancellation);
             return DataplaneStart.Started;
         }
@@ -73,6 +74,21 @@ public sealed partial class DataplaneSupervisor
 
         await EndAsync(link);
         return null;
+    }
+
+    /// <summary>Ends dataplanes that hold our device and that no socket leads to: somebody removed the state directory, or files of it.</summary>
+    private void EndUnreachable()
+    {
+        if (_queues.Count > 0 || !TunDeviceFactory.IsInUse(_tun.Name))
+        {
+            return;
+        }
+
+        _log.LogWarning("A process that no socket in {StateDirectory} leads to serves {Device}: it is ended, and a new dataplane started.", _stateDirectory, _tun.Name);
+        foreach (int pid in LostProcesses.EndDataplanes(_tun.Name))
+        {
+            _log.LogWarning("Process {Pid} has a queue of {Device} open and may not be ClusterLb's: it was left alone.", pid, _tun.Name);
+        }
     }
 
     /// <summary>Takes the queues over. False if the dataplane has to be replaced; it serves on meanwhile.</summary>

@@ -1,3 +1,5 @@
+using Microsoft.Extensions.Logging;
+
 namespace ClusterLb.Agent.Steering;
 
 public sealed partial class NodeSteering
@@ -32,17 +34,39 @@ public sealed partial class NodeSteering
         }
 
         FoundDevice = device;
-        bool knowsIpv6 = Sysctls.KernelHasIpv6;
-        _record = new SteeringRecord
-        {
-            Kernel = Dataplane.Maps.NodeIdentity.Current,
-            Device = device,
-            Options = options,
-            FoundRulesIpv4 = FoundBefore(ipv6: false, device, options),
-            FoundRulesIpv6 = knowsIpv6 ? FoundBefore(ipv6: true, device, options) : null,
-        };
+        _record = RecordOfFound(device, options);
         return true;
     }
+
+    /// <summary>True if steering was found that an agent with this state directory installed, and whose record is lost.</summary>
+    internal bool HasTakenOver { get; private set; }
+
+    /// <summary>Goes on with steering of this state directory whose record is lost: the device's name tag says that it is ours.</summary>
+    private bool TryTakeOver(string device, SteeringOptions options)
+    {
+        if (_file.IsElsewhere() || RoutingSnapshot.DeviceByAlias(Alias) != device
+            || !RoutingSnapshot.Rules(ipv6: false).Contains(EmittedRule(device, options)))
+        {
+            return false;
+        }
+
+        _record = RecordOfFound(device, options);
+        _file.Save(_record);
+        HasTakenOver = true;
+        _log.LogWarning(
+            "The record of what this node was like before is lost; what is installed is taken over, and `clusterlb cleanup` will leave {Settings} as they are",
+            SettingsOfRecord);
+        return true;
+    }
+
+    private static SteeringRecord RecordOfFound(string device, SteeringOptions options) => new()
+    {
+        Kernel = Dataplane.Maps.NodeIdentity.Current,
+        Device = device,
+        Options = options,
+        FoundRulesIpv4 = FoundBefore(ipv6: false, device, options),
+        FoundRulesIpv6 = Sysctls.KernelHasIpv6 ? FoundBefore(ipv6: true, device, options) : null,
+    };
 
     // A family that was not steered has no rule for the device: null, and nothing of it is touched.
     private static List<string>? FoundBefore(bool ipv6, string device, SteeringOptions options) =>

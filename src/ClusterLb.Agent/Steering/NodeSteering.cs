@@ -34,7 +34,7 @@ public sealed partial class NodeSteering
     /// <exception cref="SteeringException">Something is taken; nothing was changed.</exception>
     public void Claim(string device, SteeringOptions options)
     {
-        _record = _file.Load();
+        _record = _file.LoadOrSetAside(problem => _log.LogWarning("{Problem}", problem));
         if (_record is not null && (_record.Device != device || _record.Options != options with { Mtu = _record.Options.Mtu }))
         {
             _log.LogWarning("Steering is configured differently than it was installed: removing the old one first {Device}", _record.Device);
@@ -49,6 +49,11 @@ public sealed partial class NodeSteering
 
         CheckDevice(device);
         if (_record is not null)
+        {
+            return;
+        }
+
+        if (TryTakeOver(device, options))
         {
             return;
         }

@@ -37,6 +37,21 @@ internal sealed class SteeringRecordFile(string stateDirectory)
         return record.Kernel == NodeIdentity.Current ? record : null;
     }
 
+    /// <summary>As <see cref="Load"/>, but a damaged record gets another name first and counts as lost.</summary>
+    public SteeringRecord? LoadOrSetAside(Action<string> warn)
+    {
+        try
+        {
+            return Load();
+        }
+        catch (SteeringException e) when (e.InnerException is JsonException)
+        {
+            File.Move(_path, _path + ".bad", overwrite: true);
+            warn($"{_path} was damaged and is now '{_path}.bad'");
+            return null;
+        }
+    }
+
     /// <summary>True if the record tells of another network namespace of this boot: what it tells of may still be there.</summary>
     public bool IsElsewhere()
     {

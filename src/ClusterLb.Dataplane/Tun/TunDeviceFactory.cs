@@ -21,10 +21,9 @@ public static class TunDeviceFactory
         TunOffloads.None,
     ];
 
-    // The queues of a killed process close some milliseconds after its locks fall; the kernel tells of a lost carrier up to
-    // a second later (linkwatch_urgent_event, net/core/link_watch.c).
+    // The queues of a killed process close some milliseconds after its locks fall.
     private const int CarrierTimeoutMs = 1_500;
-    private const int CarrierIntervalMs = 10;
+    private const int CarrierIntervalMs = 2;
 
     /// <summary>Attaches exactly <see cref="TunOptions.Queues"/> queues, creating the interface if it is not there.</summary>
     /// <param name="options">Must be free of <see cref="TunOptions.Problems"/>.</param>
@@ -67,6 +66,9 @@ public static class TunDeviceFactory
             throw;
         }
     }
+
+    /// <summary>True if somebody has a queue of the interface open.</summary>
+    public static bool IsInUse(string name) => TunInterop.InterfaceExists(name, out bool running) && running;
 
     /// <summary>Removes the interface if it is there and nobody else holds a queue of it.</summary>
     /// <returns>False if there was none.</returns>

@@ -27,6 +27,8 @@ internal static unsafe partial class TunInterop
     private const nuint TunSetVnetHeaderSize = 0x400454d8;
     private const nuint GetInterfaceFlags = 0x8913; // SIOCGIFFLAGS
     private const short InterfaceRunning = 0x40; // IFF_RUNNING
+    private const nuint AskDriver = 0x8946; // SIOCETHTOOL
+    private const uint GetLink = 0x0a; // ETHTOOL_GLINK
 
     private const int OpenReadWrite = 2;
     private const int OpenNonBlocking = 0x800;
@@ -103,8 +105,18 @@ internal static unsafe partial class TunInterop
             return false;
         }
 
-        running = (request.Flags & InterfaceRunning) != 0;
+        running = HasLink(probe, name) ?? (request.Flags & InterfaceRunning) != 0;
         return true;
+    }
+
+    // IFF_RUNNING follows the carrier up to a second later (linkwatch_urgent_event, net/core/link_watch.c); this asks the driver.
+    private static bool? HasLink(SafeFileHandle socket, string name)
+    {
+        uint* value = stackalloc uint[2]; // struct ethtool_value: command, data
+        value[0] = GetLink;
+        var request = new InterfaceRequest { Data = (nint)value };
+        request.SetName(name);
+        return ioctl(socket, AskDriver, &request) >= 0 ? value[1] != 0 : null;
     }
 
     /// <summary>Reads one frame.</summary>
@@ -216,6 +228,9 @@ internal static unsafe partial class TunInterop
 
         [FieldOffset(16)]
         public short Flags;
+
+        [FieldOffset(16)]
+        public nint Data;
 
         public void SetName(string name)
         {

@@ -23,6 +23,7 @@ public sealed class CheckedStream : IAsyncDisposable
     private long _exchanges;
     private long _bytes;
     private long _lost;
+    private readonly HashSet<long> _givenUp = []; // questions by their numbers
     private double _longestGapMs;
     private double _gapSinceTakenMs;
     private long _lastAnswer = Stopwatch.GetTimestamp();
@@ -145,10 +146,9 @@ public sealed class CheckedStream : IAsyncDisposable
             await socket.SendAsync(question, limit.Token);
             return _udp ? await ReadDatagramAsync(socket, question, answer, limit.Token) : await ReadBlockAsync(socket, question, answer, limit.Token);
         }
-        catch (SocketException e) when (_udp)
+        catch (SocketException) when (_udp)
         {
-            _lost++; // refused or unreachable for the moment: the next datagram may find a backend
-            _ = e;
+            GiveUp(question); // refused or unreachable for the moment: the next datagram may find a backend
             return false;
         }
         catch (SocketException e)
@@ -158,10 +158,20 @@ public sealed class CheckedStream : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            _lost += _udp ? 1 : 0;
+            if (_udp)
+            {
+                GiveUp(question);
+            }
+
             _failure = _udp ? "" : $"silent for {_patience.TotalSeconds:0.#} s";
             return false;
         }
+    }
+
+    private void GiveUp(ReadOnlySpan<byte> question)
+    {
+        _givenUp.Add(BinaryPrimitives.ReadInt64BigEndian(question));
+        Volatile.Write(ref _lost, _givenUp.Count);
     }
 
     private async Task<bool> ReadBlockAsync(Socket socket, byte[] question, byte[] answer, CancellationToken cancel)
@@ -188,10 +198,17 @@ public sealed class CheckedStream : IAsyncDisposable
         {
             int length = await socket.ReceiveAsync(answer, cancel);
             int line = answer.AsSpan(0, length).IndexOf((byte)'\n') + 1;
-            if (answer.AsSpan(line, length - line).SequenceEqual(question))
+            ReadOnlySpan<byte> bytes = answer.AsSpan(line, length - line);
+            if (bytes.SequenceEqual(question))
             {
                 Volatile.Write(ref _answer, Connector.Parse(answer.AsSpan(0, line)));
                 return true;
+            }
+
+            // The answer to a question that was given up: late, not lost.
+            if (_givenUp.Count > 0 && bytes.Length == BlockBytes && _givenUp.Remove(BinaryPrimitives.ReadInt64BigEndian(bytes)))
+            {
+                Volatile.Write(ref _lost, _givenUp.Count);
             }
         }
     }
