@@ -4,6 +4,7 @@ using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.Agent.Explain;
 using ClusterLb.Agent.HealthCheck;
+using ClusterLb.Agent.KernelConntrack;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.ControlPlane.Reconciler;
 using ClusterLb.Dataplane;
@@ -49,6 +50,7 @@ public sealed partial class NodeAgent : IAdminTarget
             DataplaneRestarts = dataplane.Restarts,
             Successor = dataplane.SuccessorPid,
             Steering = _steeringLoop.Status,
+            Warnings = [.. NodeWarnings()],
             Maps = [.. Fill().Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
         };
     }
@@ -127,9 +129,9 @@ public sealed partial class NodeAgent : IAdminTarget
             yield return SyncError(sync);
         }
 
-        if (_steeringLoop.Status.Contested is { Length: > 0 } contested)
+        foreach (string warning in NodeWarnings())
         {
-            yield return contested;
+            yield return warning;
         }
 
         if (_source.Status() is { Connected: false } server)
@@ -138,7 +140,11 @@ public sealed partial class NodeAgent : IAdminTarget
         }
     }
 
-    private IEnumerable<MapFill> Fill() => _maps.Fill.Concat(FlowTables.ReadFill(_options.StateDirectory));
+    /// <summary>About the node, whatever its services are.</summary>
+    private IEnumerable<string> NodeWarnings() =>
+        new[] { _steeringLoop.Status.Contested, _kernelConntrack.Problem }.Where(warning => warning.Length > 0);
+
+    private IEnumerable<MapFill> Fill() => _maps.Fill.Concat(FlowTables.ReadFill(_options.StateDirectory)).Concat(KernelConntrackTable.ReadFill());
 
     private string DataplaneState()
     {
@@ -154,6 +160,7 @@ public sealed partial class NodeAgent : IAdminTarget
         Meter meter = _metrics.Meter;
         SyncMetrics.Observe(meter, _store.Pending, () => _reconciling.Status.NoLocalBackends, () => _reconciling.Operations);
         DataplaneMetrics.Observe(meter, () => PipelineCounters.Read(_options.StateDirectory), Fill, () => _dataplane.Health);
+        KernelConntrackMetrics.Observe(meter, KernelConntrackTable.Read);
         ProcessMetrics.Observe(meter, AgentRecord.ProgramVersion);
     }
 }

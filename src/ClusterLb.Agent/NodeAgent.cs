@@ -2,6 +2,7 @@ using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.Agent.HealthCheck;
 using ClusterLb.Agent.Http;
+using ClusterLb.Agent.KernelConntrack;
 using ClusterLb.Agent.Logging;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.Agent.Network;
@@ -60,6 +61,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private SyncTrace _trace = null!;
     private FirstPackets _firstPackets = null!;
     private SteeringLoop _steeringLoop = null!;
+    private KernelConntrackWatch _kernelConntrack = null!;
     private AgentMetrics _metrics = null!;
     private HealthCheckNodePorts _healthPorts = null!;
     private ObjectSource _source = null!;
@@ -248,6 +250,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _reconciling.Completed += OnSynced;
         _store.Changed += _steeringLoop.OnStoreChanged;
         _dataplane.DeviceRecreated += _steeringLoop.Verify;
+        _kernelConntrack = new KernelConntrackWatch(_options.NodeName, KernelConntrackTable.Read, _source.Events, _log, _time);
         _steeringLoop.Contested += reason => _source.Events.Warn(ObjectReader.NodeKind, new ObjectName("", _options.NodeName), "SteeringContested", reason);
         var watch = new NodeNetworkWatch(
             _options.Steering, _steeringLoop.OnNetworkChanged, _steeringLoop.Verify, _steeringLoop.OnLost, _options.DetectsByInterface);
@@ -264,6 +267,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _loops.Run("first packets", _firstPackets.RunAsync);
         _loops.Run("steering", _steeringLoop.RunAsync);
         _loops.Run("health check node ports", _healthPorts.RunAsync);
+        _loops.Run("kernel conntrack", _kernelConntrack.RunAsync);
         _loops.Run("health", new HealthWatch(_options.NodeName, Health, _source.Events, _log, _time).RunAsync);
     }
 

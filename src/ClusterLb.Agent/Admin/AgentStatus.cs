@@ -48,6 +48,9 @@ public sealed record AgentStatus
     /// <summary>What is installed in the kernel.</summary>
     public required SteeringStatus Steering { get; init; }
 
+    /// <summary>What people should look at although traffic is served, each a sentence: steering that others undo, a kernel's flow table that fills.</summary>
+    public IReadOnlyList<string> Warnings { get; init; } = [];
+
     /// <summary>Fill of every map and flow table.</summary>
     public IReadOnlyList<MapStatus> Maps { get; init; } = [];
 }

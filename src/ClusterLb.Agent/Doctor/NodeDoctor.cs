@@ -20,6 +20,7 @@ public static class NodeDoctor
         new MasqueradeCheck(),
         new MarkBitsCheck(),
         new KubeProxyCheck(),
+        new KernelConntrackCheck(),
         new NetworkPolicyCheck(),
     ];
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using ClusterLb.Agent;
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.Capabilities;
+using ClusterLb.Agent.KernelConntrack;
 using ClusterLb.Cli.Output;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
@@ -64,7 +65,7 @@ internal static class StatusCommand
             ages.Length == 0 ? null : Math.Max(0, (long)ages.Min().TotalMilliseconds),
             flows?.Flows,
             flows?.Orphans,
-            [.. maps.Fill.Concat(IfAllowed(() => FlowTables.ReadFill(stateDir)) ?? []).Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
+            [.. maps.Fill.Concat(IfAllowed(() => FlowTables.ReadFill(stateDir)) ?? []).Concat(KernelConntrackTable.ReadFill()).Select(map => new MapStatus(map.Name, map.Count, map.Capacity))],
             counters is null ? null : Enum.GetValues<Verdict>().ToDictionary(Words.VerdictOf, counters.Packets, StringComparer.Ordinal),
             counters is null ? null : Enum.GetValues<DropReason>().Where(reason => reason != DropReason.None && counters.Drops(reason) > 0)
                 .ToDictionary(reason => reason.ToString(), counters.Drops, StringComparer.Ordinal),

@@ -79,7 +79,7 @@ internal static class StatusText
             Line(writer, "External", $"{steering.NodePorts} node ports, {steering.ExternalFrontends} frontends at load balancer and external addresses");
         }
 
-        foreach (string problem in agent.Sync.Problems.Append(agent.Sync.LastError).Append(steering.LastError).Append(steering.Contested).Append(agent.DataplaneState))
+        foreach (string problem in agent.Sync.Problems.Append(agent.Sync.LastError).Append(steering.LastError).Append(agent.DataplaneState).Concat(agent.Warnings))
         {
             if (problem.Length > 0)
             {

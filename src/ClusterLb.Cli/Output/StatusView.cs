@@ -33,8 +33,8 @@ internal sealed record StatusView(
     /// <summary>What of the forwarded packets was not plain traffic; null if this user may not look.</summary>
     public IReadOnlyDictionary<string, ulong>? Special { get; init; }
 
-    /// <summary>An agent answers and says that all is well, every service is served completely, and changes are followed.</summary>
-    public bool IsHealthy => Agent is { Healthy: true } && IsWhole && IsFollowing;
+    /// <summary>An agent answers and says that all is well, every service is served completely, changes are followed, and nothing is amiss on the node.</summary>
+    public bool IsHealthy => Agent is { Healthy: true, Warnings.Count: 0 } && IsWhole && IsFollowing;
 
     /// <summary>As far as an agent tells: what changes in the API server comes here.</summary>
     public bool IsFollowing => Agent is not { Sync.Server.Connected: false };

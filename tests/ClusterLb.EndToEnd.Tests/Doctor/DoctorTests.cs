@@ -32,6 +32,13 @@ public sealed class DoctorTests(LabFixture fixture)
         Assert.Equal(doctor, status);
     }
 
+    [LabFact]
+    public void The_kernels_flow_table_is_listed_among_ours()
+    {
+        Assert.Matches(@"\nnf_conntrack +\d+ +\d+ +\d", fixture.Clusterlb("node-a", "status").Output);
+        Assert.Matches("kernel conntrack +ok +[0-9]+ of [0-9]+ entries", fixture.Clusterlb("node-a", "doctor").Output);
+    }
+
     private static string[] Table(ToolResult said) =>
     [
         .. said.Output.Split('\n').SkipWhile(line => !line.StartsWith("CAPABILITY", StringComparison.Ordinal)).TakeWhile(line => line.Length > 0),
