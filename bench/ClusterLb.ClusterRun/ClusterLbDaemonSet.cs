@@ -48,6 +48,11 @@ internal sealed class ClusterLbDaemonSet(ClusterSettings settings, Kubectl kubec
         return Task.CompletedTask;
     }
 
+    // Kubernetes ends and starts its processes: a rollout of the DaemonSet.
+    public bool Has(ProxyPart part) => false;
+
+    public Task EndAsync(ProxyPart part, bool kill) => Task.CompletedTask;
+
     // The nodes share this machine's files: a state directory on the node would be one for both.
     private void AdaptToThisCluster(JsonNode pod)
     {

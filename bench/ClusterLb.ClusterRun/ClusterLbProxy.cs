@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json.Nodes;
 using ClusterLb.Lab.Stage;
 using ClusterLb.Testing;
@@ -12,7 +13,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
 
     private static readonly string RightsFile = Checkout.PathOf("deploy/kubernetes/rbac.yaml");
 
-    private readonly List<BoundProcess> _agents = [];
+    private readonly Dictionary<string, BoundProcess> _agents = new(StringComparer.Ordinal); // by node
 
     public string Name => "ClusterLb";
 
@@ -22,8 +23,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
         string kubeconfig = WriteKubeconfig();
         foreach ((string node, NetworkNamespace ns) in settings.Nodes)
         {
-            string config = Path.Combine(folder.Path, $"clusterlb-{node}.yaml");
-            await File.WriteAllTextAsync(config,
+            await File.WriteAllTextAsync(ConfigFile(node),
                 $$"""
                 apiVersion: kubeproxy.config.k8s.io/v1alpha1
                 kind: KubeProxyConfiguration
@@ -32,8 +32,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
                 clusterCIDR: "{{settings.PodRanges}}"
 
                 """);
-            _agents.Add(await BoundProcess.StartAsync(
-                LogFile(node), ["nsenter", $"--net={ns.Path}", .. settings.Program, "agent", "--config", config, "--state-dir", folder.StateOf(node)]));
+            await StartAgentAsync(node, ns);
         }
 
         foreach ((string node, NetworkNamespace ns) in settings.Nodes)
@@ -44,7 +43,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
 
     public async Task StopAsync()
     {
-        foreach (BoundProcess agent in _agents)
+        foreach (BoundProcess agent in _agents.Values)
         {
             await agent.KillAsync(); // the dataplane goes on until cleanup
             agent.Dispose();
@@ -55,6 +54,38 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
         {
             RunFolder.Clean(settings, ns, folder.StateOf(node)); // of a node without: nothing
         }
+    }
+
+    public bool Has(ProxyPart part) => true;
+
+    public async Task EndAsync(ProxyPart part, bool kill)
+    {
+        foreach ((string node, NetworkNamespace ns) in settings.Nodes)
+        {
+            // The dataplane and the one that would follow it at once: what a machine out of memory would end too.
+            int[] dataplanes = part == ProxyPart.Agent ? [] : DataplanesOf(node, ns);
+            BoundProcess agent = _agents[node];
+            int[] ends = [.. part == ProxyPart.Dataplane ? [] : (int[])[agent.Id], .. part == ProxyPart.Dataplane ? dataplanes.Take(1) : dataplanes];
+            Tool.Run("kill", [kill ? "-KILL" : "-TERM", .. ends.Select(pid => pid.ToString(CultureInfo.InvariantCulture))]);
+            if (part != ProxyPart.Dataplane)
+            {
+                await agent.WaitForExitAsync();
+                agent.Dispose();
+                await StartAgentAsync(node, ns);
+            }
+
+            await WaitUntilHealthyAsync(node, ns);
+        }
+    }
+
+    private async Task StartAgentAsync(string node, NetworkNamespace ns) => _agents[node] = await BoundProcess.StartAsync(
+        LogFile(node), ["nsenter", $"--net={ns.Path}", .. settings.Program, "agent", "--config", ConfigFile(node), "--state-dir", folder.StateOf(node)]);
+
+    private int[] DataplanesOf(string node, NetworkNamespace ns)
+    {
+        string status = Tool.Try("nsenter", [$"--net={ns.Path}", .. settings.Program, "status", "-o", "json", "--state-dir", folder.StateOf(node)]).Output;
+        JsonNode agent = JsonNode.Parse(status)!["agent"] ?? throw new LabException($"The agent on {node} does not answer.");
+        return [.. new[] { (int?)agent["dataplane"]?["pid"], (int?)agent["successor"] }.OfType<int>()];
     }
 
     // The account of the manifest, its token and the cluster's own authority: what a pod would find in its files.
@@ -85,6 +116,8 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
             await Task.Delay(200);
         }
     }
+
+    private string ConfigFile(string node) => Path.Combine(folder.Path, $"clusterlb-{node}.yaml");
 
     private string LogFile(string node) => Path.Combine(folder.Path, $"clusterlb-{node}.log");
 }

@@ -11,4 +11,10 @@ internal interface IServiceProxy
 
     /// <summary>Ends it on all nodes and removes what it had set up. Nothing happens where it does not run.</summary>
     Task StopAsync();
+
+    /// <summary>Whether it has such processes.</summary>
+    bool Has(ProxyPart part);
+
+    /// <summary>Ends processes on all nodes, by -9 or TERM, and returns when all of it serves again.</summary>
+    Task EndAsync(ProxyPart part, bool kill);
 }

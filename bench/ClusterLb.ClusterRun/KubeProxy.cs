@@ -1,3 +1,4 @@
+using System.Globalization;
 using ClusterLb.Lab.Stage;
 using ClusterLb.Testing.Kubernetes;
 
@@ -6,7 +7,7 @@ namespace ClusterLb.ClusterRun;
 /// <summary>The real kube-proxy on every node.</summary>
 internal sealed class KubeProxy(ClusterSettings settings, string mode, RunFolder folder) : IServiceProxy
 {
-    private readonly List<BoundProcess> _processes = [];
+    private readonly Dictionary<string, BoundProcess> _processes = new(StringComparer.Ordinal); // by node
 
     public string Name => $"kube-proxy {mode}";
 
@@ -14,8 +15,7 @@ internal sealed class KubeProxy(ClusterSettings settings, string mode, RunFolder
     {
         foreach ((string node, NetworkNamespace ns) in settings.Nodes)
         {
-            string file = Path.Combine(folder.Path, $"kube-proxy-{node}.yaml");
-            await File.WriteAllTextAsync(file,
+            await File.WriteAllTextAsync(ConfigFile(node),
                 $$"""
                 apiVersion: kubeproxy.config.k8s.io/v1alpha1
                 kind: KubeProxyConfiguration
@@ -26,15 +26,17 @@ internal sealed class KubeProxy(ClusterSettings settings, string mode, RunFolder
                 conntrack: {maxPerCore: 0}
 
                 """);
-            _processes.Add(await BoundProcess.StartAsync(
-                Path.Combine(folder.Path, $"kube-proxy-{mode}-{node}.log"),
-                "nsenter", $"--net={ns.Path}", Kubectl.Program("kube-proxy"), "--config", file));
+            await StartProcessAsync(node, ns);
         }
     }
 
     public Task StopAsync()
     {
-        _processes.ForEach(p => p.Dispose());
+        foreach (BoundProcess process in _processes.Values)
+        {
+            process.Dispose();
+        }
+
         _processes.Clear();
         foreach (NetworkNamespace ns in settings.Nodes.Values)
         {
@@ -43,4 +45,24 @@ internal sealed class KubeProxy(ClusterSettings settings, string mode, RunFolder
 
         return Task.CompletedTask;
     }
+
+    public bool Has(ProxyPart part) => part == ProxyPart.Agent;
+
+    public async Task EndAsync(ProxyPart part, bool kill)
+    {
+        foreach ((string node, NetworkNamespace ns) in settings.Nodes)
+        {
+            BoundProcess process = _processes[node];
+            Tool.Run("kill", [kill ? "-KILL" : "-TERM", process.Id.ToString(CultureInfo.InvariantCulture)]);
+            await process.WaitForExitAsync();
+            process.Dispose();
+            await StartProcessAsync(node, ns);
+        }
+    }
+
+    private async Task StartProcessAsync(string node, NetworkNamespace ns) => _processes[node] = await BoundProcess.StartAsync(
+        Path.Combine(folder.Path, $"kube-proxy-{mode}-{node}.log"),
+        "nsenter", $"--net={ns.Path}", Kubectl.Program("kube-proxy"), "--config", ConfigFile(node));
+
+    private string ConfigFile(string node) => Path.Combine(folder.Path, $"kube-proxy-{node}.yaml");
 }

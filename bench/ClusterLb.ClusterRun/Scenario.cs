@@ -28,7 +28,7 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
                 reached.AddRange(await ReachAsync(origin));
             }
 
-            string loadBefore = LoadAverage();
+            string loadBefore = MachineLoad.Average();
             int top = settings.Replicas;
             await StepAsync("1 replica", false, () => Task.Delay(Settling, cancel));
             await StepAsync($"1 → {top}", false, () => service.ScaleAsync(top));
@@ -40,7 +40,7 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
             await StepAsync("1 replica again", false, () => Task.CompletedTask);
             await _load!.DisposeAsync();
             _load = null;
-            return new ColumnResult(proxy.Name, (loadBefore, LoadAverage()), reached, _requests, _datagrams);
+            return new ColumnResult(proxy.Name, (loadBefore, MachineLoad.Average()), reached, _requests, _datagrams);
         }
         finally
         {
@@ -52,8 +52,6 @@ internal sealed class Scenario(ClusterSettings settings, ServiceUnderTest servic
             await proxy.StopAsync();
         }
     }
-
-    private static string LoadAverage() => File.ReadAllText("/proc/loadavg").Split(' ')[0];
 
     private async Task StepAsync(string name, bool mayBeRefused, Func<Task> change)
     {

@@ -37,13 +37,13 @@ internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings
               template:
                 metadata: {labels: {app: web} }
                 spec:
-                  terminationGracePeriodSeconds: 10
+                  terminationGracePeriodSeconds: 15
                   containers:
                     - name: web
                       image: {{settings.Image}}
                       imagePullPolicy: IfNotPresent
                       # Serves on for a while after it is told to end: long enough for every proxy to hear of it.
-                      command: [/agnhost, netexec, --http-port=8080, --udp-port=8081, --delay-shutdown=5]
+                      command: [/agnhost, netexec, --http-port=8080, --udp-port=8081, --delay-shutdown=8]
                       # Patient: on a machine that is short of processors a pod must not come and go by itself.
                       readinessProbe: {httpGet: {path: /hostname, port: 8080}, periodSeconds: 1, timeoutSeconds: 5, failureThreshold: 6}
             ---
@@ -80,10 +80,13 @@ internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings
     /// <summary>Removes all of it.</summary>
     public void Delete() => kubectl.Run("delete", "namespace", Namespace, "--ignore-not-found", "--wait=false");
 
+    /// <summary>Orders another number of replicas, and does not wait.</summary>
+    public void Scale(int replicas) => kubectl.Run("scale", "deployment", "web", "-n", Namespace, $"--replicas={replicas}");
+
     /// <summary>Scales, and waits until that many are ready and no other is left.</summary>
     public async Task ScaleAsync(int replicas)
     {
-        kubectl.Run("scale", "deployment", "web", "-n", Namespace, $"--replicas={replicas}");
+        Scale(replicas);
         await WaitAsync($"{replicas} replicas are ready, and no pod more", () => ReadyReplicas() == replicas && PodNames().Count == replicas);
     }
 
@@ -102,6 +105,9 @@ internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings
         kubectl.Run(["delete", "pod", "-n", Namespace, "--force", "--grace-period=0", "--wait=false", .. victims]);
         await WaitAsync("killed pods are replaced", () => ReadyReplicas() == replicas && !PodNames().Intersect(victims, StringComparer.Ordinal).Any());
     }
+
+    /// <summary>Names of the pods that are not about to end.</summary>
+    public IReadOnlyList<string> ServingPods() => [.. Pods("web").Where(p => p["metadata"]!["deletionTimestamp"] is null).Select(p => (string)p["metadata"]!["name"]!)];
 
     private int ReadyReplicas() => (int?)kubectl.Get("deployment", "web", "-n", Namespace)["status"]?["readyReplicas"] ?? 0;
 

@@ -66,6 +66,9 @@ public sealed class BoundProcess : IDisposable
         await _process.WaitForExitAsync();
     }
 
+    /// <summary>Waits until it has ended, whoever ended it.</summary>
+    public Task WaitForExitAsync() => _process.WaitForExitAsync();
+
     public void Dispose()
     {
         _process.Kill(); // of a process that has ended: nothing

@@ -1,0 +1,41 @@
+using System.Globalization;
+using System.Text;
+
+namespace ClusterLb.ClusterRun.Changes;
+
+/// <summary>The columns side by side, as Markdown.</summary>
+internal static class ChangeReport
+{
+    public static string Of(IReadOnlyList<ChangeColumn> columns, IReadOnlyList<string> facts)
+    {
+        var text = new StringBuilder("# A real cluster: what changes cost\n\n");
+        foreach (string fact in facts)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"- {fact}\n");
+        }
+
+        text.Append(CultureInfo.InvariantCulture, $"\n| scenario | | {string.Join(" | ", columns.Select(c => c.Proxy))} |\n|---|---|{string.Concat(columns.Select(_ => "---|"))}\n");
+        for (int i = 0; i < columns[0].Steps.Count; i++)
+        {
+            Row(i, columns[0].Steps[i].Name, "new TCP lost, slowest", s => $"**{s.NewTcp.Lost}** of {s.NewTcp.Total}, {Ms(s.NewTcp)}");
+            Row(i, "", "new UDP lost", s => $"**{s.NewUdp.Lost}** of {s.NewUdp.Total}");
+            Row(i, "", "long UDP: messages lost", s => $"**{s.LongUdp.Lost}** of {s.LongUdp.Total}");
+            Row(i, "", "long TCP: broken, longest silence", s => $"**{s.LongTcp.Lost}**, {Ms(s.LongTcp)}");
+            Row(i, "", "why", s => s.Reasons);
+        }
+
+        text.Append(
+            """
+
+            A long TCP connection that breaks because its pod ended is not counted; everything else that got no right answer is: within ten
+            seconds for TCP, one for UDP. Silence: how long a message on a long connection took at the most, from sending it to its checked echo.
+
+            """);
+        return text.ToString();
+
+        void Row(int step, string name, string what, Func<ChangeResult, string> cell) => text.Append(CultureInfo.InvariantCulture,
+            $"| {name} | {what} | {string.Join(" | ", columns.Select(c => c.Steps[step].NewTcp.Total == 0 ? "–" : cell(c.Steps[step])))} |\n");
+    }
+
+    private static string Ms(Tally tally) => string.Create(CultureInfo.InvariantCulture, $"{tally.Slowest.TotalMilliseconds:0} ms");
+}
