@@ -63,7 +63,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
         foreach ((string node, NetworkNamespace ns) in settings.Nodes)
         {
             // The dataplane and the one that would follow it at once: what a machine out of memory would end too.
-            int[] dataplanes = part == ProxyPart.Agent ? [] : DataplanesOf(node, ns);
+            int[] dataplanes = part == ProxyPart.Agent ? [] : await DataplanesOfAsync(node, ns);
             BoundProcess agent = _agents[node];
             int[] ends = [.. part == ProxyPart.Dataplane ? [] : (int[])[agent.Id], .. part == ProxyPart.Dataplane ? dataplanes.Take(1) : dataplanes];
             Tool.Run("kill", [kill ? "-KILL" : "-TERM", .. ends.Select(pid => pid.ToString(CultureInfo.InvariantCulture))]);
@@ -81,11 +81,25 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
     private async Task StartAgentAsync(string node, NetworkNamespace ns) => _agents[node] = await BoundProcess.StartAsync(
         LogFile(node), ["nsenter", $"--net={ns.Path}", .. settings.Program, "agent", "--config", ConfigFile(node), "--state-dir", folder.StateOf(node)]);
 
-    private int[] DataplanesOf(string node, NetworkNamespace ns)
+    // The one that serves, first, and the one that waits to follow it.
+    private async Task<int[]> DataplanesOfAsync(string node, NetworkNamespace ns)
     {
-        string status = Tool.Try("nsenter", [$"--net={ns.Path}", .. settings.Program, "status", "-o", "json", "--state-dir", folder.StateOf(node)]).Output;
-        JsonNode agent = JsonNode.Parse(status)!["agent"] ?? throw new LabException($"The agent on {node} does not answer.");
-        return [.. new[] { (int?)agent["dataplane"]?["pid"], (int?)agent["successor"] }.OfType<int>()];
+        using var patience = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            ToolResult status = Tool.Try("nsenter", [$"--net={ns.Path}", .. settings.Program, "status", "-o", "json", "--state-dir", folder.StateOf(node)]);
+            if (JsonNode.Parse(status.Output)?["agent"] is JsonObject agent && (int?)agent["dataplane"]?["pid"] is int serving)
+            {
+                return (int?)agent["successor"] is int successor ? [serving, successor] : [serving];
+            }
+
+            if (patience.IsCancellationRequested)
+            {
+                throw new LabException($"The agent on {node} does not answer: {status.Errors}");
+            }
+
+            await Task.Delay(200);
+        }
     }
 
     // The account of the manifest, its token and the cluster's own authority: what a pod would find in its files.
