@@ -216,7 +216,10 @@ struct clb_node {
 	uint32_t udp_timeout_s;
 	uint32_t udp_stream_timeout_s;
 	uint32_t generic_timeout_s;
-	uint32_t reserved[2];
+	uint16_t snat_first; /* source ports of masqueraded flows; all four zero: the usual ones */
+	uint16_t snat_last;
+	uint16_t snat_second_first; /* zero: there is one range only */
+	uint16_t snat_second_last;
 };
 
 #define CLB_NODE_SYNCED (1u << 0)

@@ -27,12 +27,27 @@ public sealed record ConntrackOptions
     /// <summary>SCTP and everything else.</summary>
     public TimeSpan GenericTimeout { get; init; } = Seconds(Defaults.GenericTimeoutSeconds);
 
+    /// <summary>Source ports of masqueraded connections, in the order of preference.</summary>
+    public SnatPortRanges SnatPorts { get; init; } = SnatPortRanges.Default;
+
+    /// <summary>A TCP segment in the middle of a connection that is not known is dropped, instead of answered by a reset.</summary>
+    public bool DropMidStream { get; init; }
+
+    /// <summary>The API server's --service-node-port-range: ports of which masqueraded connections must keep clear.</summary>
+    public SnatPortRanges NodePortRange { get; init; } = new(30_000, 32_767);
+
     /// <summary>Every problem.</summary>
     public IEnumerable<string> Problems()
     {
         foreach (string problem in Capacities.Problems())
         {
             yield return problem;
+        }
+
+        if (SnatPorts.Overlap(NodePortRange) is { } shared)
+        {
+            yield return $"conntrack.snatPorts are {SnatPorts}, but {shared} are node ports (conntrack.nodePortRange is {NodePortRange}): " +
+                "choose ports outside of them.";
         }
 
         (string Name, TimeSpan Value)[] timeouts =
@@ -50,7 +65,7 @@ public sealed record ConntrackOptions
         }
     }
 
-    /// <summary>The timeouts as the dataplane reads them; addresses and flags are left at their defaults.</summary>
+    /// <summary>Timeouts and ports as the dataplane reads them; addresses and flags are left at their defaults.</summary>
     public NodeEntry ToTimeouts() => new()
     {
         TcpSynTimeoutSeconds = (uint)TcpSynTimeout.TotalSeconds,
@@ -59,6 +74,7 @@ public sealed record ConntrackOptions
         UdpTimeoutSeconds = (uint)UdpTimeout.TotalSeconds,
         UdpStreamTimeoutSeconds = (uint)UdpStreamTimeout.TotalSeconds,
         GenericTimeoutSeconds = (uint)GenericTimeout.TotalSeconds,
+        SnatPorts = SnatPorts,
     };
 
     private static NodeEntry Defaults => NodeEntry.Default;

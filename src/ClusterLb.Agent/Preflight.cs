@@ -1,5 +1,6 @@
 using System.Globalization;
 using ClusterLb.Agent.Steering;
+using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Agent;
 
@@ -14,6 +15,11 @@ internal static class Preflight
         foreach (string problem in MachineProblems(options.Steering))
         {
             yield return problem;
+        }
+
+        if (SnatPortProblem(options.Conntrack.SnatPorts, Sysctls.LocalPortRange(), Sysctls.Read(Sysctls.ReservedPorts)) is { } snat)
+        {
+            yield return snat;
         }
 
         if (options.ManifestDirectory is not null && !Directory.Exists(options.ManifestDirectory))
@@ -48,6 +54,32 @@ internal static class Preflight
         {
             yield return "/dev/net/tun does not exist: load the module (modprobe tun), or give the device to the container.";
         }
+    }
+
+    /// <summary>Ports of the configuration that the kernel gives to this node's own connections. The usual ones are reserved by steering.</summary>
+    /// <param name="wanted">conntrack.snatPorts.</param>
+    /// <param name="ephemeral">net.ipv4.ip_local_port_range.</param>
+    /// <param name="reserved">net.ipv4.ip_local_reserved_ports.</param>
+    internal static string? SnatPortProblem(SnatPortRanges wanted, (int First, int Last) ephemeral, string? reserved)
+    {
+        if (wanted == SnatPortRanges.Default || ephemeral.First < 1 || ephemeral.Last > ushort.MaxValue)
+        {
+            return null;
+        }
+
+        PortRanges kept = PortRanges.Parse(reserved);
+        foreach ((ushort first, ushort last) in wanted.Ranges())
+        {
+            (int from, int to) = (Math.Max(first, ephemeral.First), Math.Min(last, ephemeral.Last));
+            if (from <= to && !kept.Contains(from, to))
+            {
+                return $"conntrack.snatPorts are {wanted}, but the kernel gives {from}-{to} to connections of this node itself " +
+                    $"(net.ipv4.ip_local_port_range is {ephemeral.First}-{ephemeral.Last}): choose ports outside of it, or reserve them by " +
+                    "net.ipv4.ip_local_reserved_ports.";
+            }
+        }
+
+        return null;
     }
 
     /// <summary>True if this process has an effective capability.</summary>

@@ -12,7 +12,7 @@ internal sealed class RefusedFlowWatch(IEventSink events, string nodeName, ILogg
     private static readonly (DropReason Reason, string Why)[] Watched =
     [
         (DropReason.ConntrackFull, "there is no room in the flow table; raise conntrack.ipv4 or conntrack.ipv6 in ClusterLbConfiguration"),
-        (DropReason.SnatPortsExhausted, "no source port is free towards a backend that many masqueraded connections go to; give the service more backends"),
+        (DropReason.SnatPortsExhausted, "no source port is free towards a backend that many masqueraded connections go to; give the service more backends, or conntrack.snatPorts more ports"),
     ];
 
     private readonly ulong[] _seen = new ulong[Watched.Length];

@@ -16,6 +16,7 @@ internal static class ClusterLbConfiguration
         YamlSection admin = top.Section("admin");
         YamlSection tun = top.Section("tun");
         YamlSection maglev = top.Section("maglev");
+        ConntrackOptions conntrack = ReadConntrack(top.Section("conntrack"), options.Conntrack);
         return ReadMaps(top.Section("maps"), maglev, options) with
         {
             Selection = ReadSelection(top.Section("loadBalancer"), maglev, options.Selection),
@@ -23,8 +24,8 @@ internal static class ClusterLbConfiguration
             ApiServers = [.. ReadServers(top)],
             ServiceCidrs = top.Prefixes("serviceCIDRs"),
             Tun = options.Tun with { Name = tun.Text("name") ?? options.Tun.Name, Queues = tun.Int("queues", options.Tun.Queues) },
-            Steering = ReadSteering(top, tun, options.Steering),
-            Conntrack = ReadConntrack(top.Section("conntrack"), options.Conntrack),
+            Steering = ReadSteering(top, tun, options.Steering) with { SnatFirst = conntrack.SnatPorts.First, SnatLast = conntrack.SnatPorts.Last },
+            Conntrack = conntrack,
             Dataplane = ReadDataplane(top.Section("dataplane"), options.Dataplane),
             AdminGroup = admin.Text("group") is { Length: > 0 } group ? group : options.AdminGroup,
         };
@@ -110,6 +111,15 @@ internal static class ClusterLbConfiguration
             Affinity = conntrack.Int("affinity", now.Capacities.Affinity),
             Fragments = conntrack.Int("fragments", now.Capacities.Fragments),
         },
+        DropMidStream = conntrack.Read("midStream", now.DropMidStream, "must be reset or drop", (string text, out bool drop) =>
+        {
+            drop = text == "drop";
+            return text is "reset" or "drop";
+        }),
+        SnatPorts = conntrack.Read<SnatPortRanges>(
+            "snatPorts", now.SnatPorts, "must be one or two ranges of ports that share none, as in 61000-65535,1024-29999", SnatPortRanges.TryParse),
+        NodePortRange = conntrack.Read<SnatPortRanges>(
+            "nodePortRange", now.NodePortRange, "must be a range of ports, as in 30000-32767", SnatPortRanges.TryParse),
         TcpSynTimeout = conntrack.Duration("tcpSynTimeout", now.TcpSynTimeout),
         TcpClosingTimeout = conntrack.Duration("tcpClosingTimeout", now.TcpClosingTimeout),
         GenericTimeout = conntrack.Duration("genericTimeout", now.GenericTimeout),

@@ -37,6 +37,7 @@ internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore sto
         NodePortRanges = [.. options.NodePortAddresses],
         NodePortsOnPrimaryOnly = options.NodePortsOnPrimaryOnly,
         LocalhostNodePorts = options.LocalhostNodePorts,
+        DropsMidStream = options.Conntrack.DropMidStream,
         AnswersPing = options.Dataplane.AnswerPing,
         MasqueradeAll = options.MasqueradeAll,
         Timeouts = options.Conntrack.ToTimeouts(),

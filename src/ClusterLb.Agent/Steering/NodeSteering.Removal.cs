@@ -1,4 +1,4 @@
-using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Steering;
@@ -129,8 +129,9 @@ public sealed partial class NodeSteering
 
         // Others may have reserved more since: only what we added goes.
         PortRanges ports = PortRanges.Parse(Sysctls.Read(Sysctls.ReservedPorts));
-        ports.Set(SnatPorts.First, SnatPorts.Last, false);
-        ports.CopyFrom(PortRanges.Parse(before), SnatPorts.First, SnatPorts.Last);
+        var added = PortRanges.Parse(Record.AddedReservedPorts ?? $"{SnatPortRanges.Default.First}-{SnatPortRanges.Default.Last}");
+        ports.Remove(added);
+        ports.CopyFrom(PortRanges.Parse(before), added);
         Sysctls.Write(Sysctls.ReservedPorts, ports.ToString() is { Length: > 0 } text ? text : "\n");
     }
 

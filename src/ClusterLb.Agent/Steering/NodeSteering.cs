@@ -1,4 +1,3 @@
-using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
 using Microsoft.Extensions.Logging;
 
@@ -35,7 +34,7 @@ public sealed partial class NodeSteering
     public void Claim(string device, SteeringOptions options)
     {
         _record = _file.LoadOrSetAside(problem => _log.LogWarning("{Problem}", problem));
-        if (_record is not null && (_record.Device != device || _record.Options != options with { Mtu = _record.Options.Mtu }))
+        if (_record is not null && (_record.Device != device || !_record.Options.SteersAs(options)))
         {
             _log.LogWarning("Steering is configured differently than it was installed: removing the old one first {Device}", _record.Device);
             RemoveRouting();
@@ -73,7 +72,7 @@ public sealed partial class NodeSteering
         _changes = [];
         SteeringPlan plan = SteeringPlan.For(inputs);
         RepairDevice(inputs);
-        RepairSysctls(plan);
+        RepairSysctls(plan, inputs.Options);
         RepairConntrack(inputs.Conntrack);
         foreach (SteeringFamily family in inputs.Families)
         {
@@ -157,13 +156,13 @@ public sealed partial class NodeSteering
         RunIp(ipv6: false, commands);
     }
 
-    private void RepairSysctls(SteeringPlan plan)
+    private void RepairSysctls(SteeringPlan plan, SteeringOptions options)
     {
         RepairSettings(plan.Settings);
         (int first, int last) = Sysctls.LocalPortRange();
-        if (last >= SnatPorts.First && first <= SnatPorts.Last)
+        if (last >= options.SnatFirst && first <= options.SnatLast)
         {
-            ReservePorts(SnatPorts.First, SnatPorts.Last);
+            ReservePorts(options.SnatFirst, options.SnatLast);
         }
     }
 
@@ -215,7 +214,10 @@ public sealed partial class NodeSteering
             return;
         }
 
+        PortRanges added = PortRanges.Parse(Record.AddedReservedPorts);
+        added.Set(first, last, true);
         Record.ReservedPorts ??= present;
+        Record.AddedReservedPorts = added.ToString();
         _file.Save(Record);
         reserved.Set(first, last, true);
         Sysctls.Write(Sysctls.ReservedPorts, reserved.ToString());

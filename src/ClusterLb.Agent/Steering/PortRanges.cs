@@ -44,12 +44,21 @@ internal sealed class PortRanges
         }
     }
 
-    /// <summary>Adds what <paramref name="other"/> has in the range.</summary>
-    public void CopyFrom(PortRanges other, int first, int last)
+    /// <summary>Removes all ports of another set.</summary>
+    public void Remove(PortRanges others)
     {
-        for (int port = first; port <= last; port++)
+        for (int port = 0; port < _ports.Length; port++)
         {
-            _ports[port] |= other._ports[port];
+            _ports[port] &= !others._ports[port];
+        }
+    }
+
+    /// <summary>Adds what <paramref name="other"/> has of <paramref name="which"/>.</summary>
+    public void CopyFrom(PortRanges other, PortRanges which)
+    {
+        for (int port = 0; port < _ports.Length; port++)
+        {
+            _ports[port] |= other._ports[port] && which._ports[port];
         }
     }
 

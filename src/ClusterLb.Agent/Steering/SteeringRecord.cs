@@ -27,6 +27,9 @@ internal sealed record SteeringRecord
     /// <summary>ip_local_reserved_ports before we added to it; null if we did not.</summary>
     public string? ReservedPorts { get; set; }
 
+    /// <summary>What we added, in the same syntax; null: by an earlier version, the usual range.</summary>
+    public string? AddedReservedPorts { get; set; }
+
     /// <summary>Rules of IPv4 at our priorities and at 0 that were there before us; null if IPv4 was never steered.</summary>
     public List<string>? FoundRulesIpv4 { get; set; }
 

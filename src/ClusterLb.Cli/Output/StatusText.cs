@@ -1,5 +1,6 @@
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.DataplaneChild;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Host;
 
 namespace ClusterLb.Cli.Output;
@@ -44,6 +45,7 @@ internal static class StatusText
             Line(writer, "Reasons", string.Join(", ", drops.OrderByDescending(pair => pair.Value).Select(pair => $"{pair.Key} {pair.Value}")));
         }
 
+        WriteRefused(status, writer);
         writer.WriteLine();
         var table = new TextTable("MAP", "ENTRIES", "CAPACITY", "FILL");
         foreach (MapStatus map in status.Maps)
@@ -101,6 +103,20 @@ internal static class StatusText
         if (server.LastError.Length > 0)
         {
             Line(writer, "Problem", server.LastError);
+        }
+    }
+
+    /// <summary>A table of the dataplane's that was full is no matter of one packet.</summary>
+    private static void WriteRefused(StatusView status, TextWriter writer)
+    {
+        foreach ((DropReason reason, string why) in (ReadOnlySpan<(DropReason, string)>)
+            [(DropReason.SnatPortsExhausted, "no source port was free towards a backend (conntrack.snatPorts)"),
+             (DropReason.ConntrackFull, "the flow table was full (conntrack.ipv4, conntrack.ipv6)")])
+        {
+            if (status.Drops?.GetValueOrDefault(reason.ToString()) is > 0 and var count)
+            {
+                Line(writer, "Refused", $"{count} packets of new flows: {why}");
+            }
         }
     }
 

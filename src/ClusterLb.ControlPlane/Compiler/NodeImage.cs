@@ -36,6 +36,7 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
 
         NodeFlags flags = (inputs.MasqueradeAll ? NodeFlags.MasqueradeAll : NodeFlags.None)
             | (inputs.AnswersPing ? NodeFlags.EchoReply : NodeFlags.None)
+            | (inputs.DropsMidStream ? NodeFlags.DropMidStream : NodeFlags.None)
             | (HasLocalhostNodePorts(inputs) ? NodeFlags.LocalhostNodePorts : NodeFlags.None)
             | (inputs.Detection == LocalDetection.Interfaces ? NodeFlags.None : DetectionFlags(podRanges));
 

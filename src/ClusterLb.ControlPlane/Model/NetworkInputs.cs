@@ -37,6 +37,9 @@ public sealed record NetworkInputs
     /// <summary>Pings of ClusterIPs are answered.</summary>
     public bool AnswersPing { get; init; }
 
+    /// <summary>TCP segments of connections that are not known are dropped instead of reset.</summary>
+    public bool DropsMidStream { get; init; }
+
     /// <summary>Masquerade all ClusterIP traffic.</summary>
     public bool MasqueradeAll { get; init; }
 

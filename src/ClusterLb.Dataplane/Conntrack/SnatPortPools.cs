@@ -1,4 +1,5 @@
 using System.Numerics;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Conntrack;
@@ -11,15 +12,15 @@ namespace ClusterLb.Dataplane.Conntrack;
 /// <para>A remote is a reply tuple without its destination port: backend, port, protocol, and the address that the backend answers.
 /// A pool without a taken bit can be given to another remote. Memory of this process only.</para>
 /// </remarks>
-internal sealed class SnatPortPools
+internal sealed class SnatPortPools(SnatPortRanges ranges)
 {
     private const int Ways = 8;
     private const int Sets = 32;
-    private const int Words = (SnatPorts.Count + 63) / 64;
-    private const int FullWords = (Words + 63) / 64; // a bit for each word in which all are taken
-    private const ulong LastWord = ulong.MaxValue >> ((Words * 64) - SnatPorts.Count); // the bits of the last word that are ports
+    private const int Words = 65_536 / 64; // a bit for every port; which of them are ours, the ranges say
+    private const int FullWords = Words / 64; // a bit for each word in which all of ours are taken
 
-    private readonly ulong[] _taken = new ulong[Ways * Sets * Words]; // 1 MiB, of which only what is used becomes memory
+    private readonly ulong[] _taken = new ulong[Ways * Sets * Words]; // 2 MiB, of which only what is used becomes memory
+    private readonly ulong[] _own = OwnWords(ranges); // a bit for each word that has one of our ports
     private readonly ulong[] _full = new ulong[Ways * Sets * FullWords];
     private readonly int[] _count = new int[Ways * Sets]; // not less than the bits taken
     private readonly uint[] _version = new uint[Ways * Sets]; // odd: the remote is being changed; 0: none yet
@@ -27,9 +28,12 @@ internal sealed class SnatPortPools
     private int _opened;
     private int _isOpening;
 
+    /// <summary>The ports that are ours.</summary>
+    public SnatPortRanges Ranges => ranges;
+
     /// <summary>Takes a port that is not known to be taken, of a pool that is opened if there is none yet.</summary>
     /// <param name="remote">Reply tuple with destination port 0.</param>
-    /// <param name="start">Where to begin the search, from 0 to <see cref="SnatPorts.Count"/> - 1.</param>
+    /// <param name="start">Where to begin the search, from 0 to <see cref="SnatPortRanges.Count"/> - 1.</param>
     /// <param name="port">To be returned when its flow goes, or is not created.</param>
     /// <returns>False: all are taken, or there is no room for another pool.</returns>
     public bool TryTake(in FlowTuple remote, uint start, out ushort port)
@@ -40,7 +44,7 @@ internal sealed class SnatPortPools
             return false;
         }
 
-        if (!TryTake(pool, (int)start, out int index))
+        if (!TryTake(pool, ranges.PortAt((int)start), out int index))
         {
             return false;
         }
@@ -51,17 +55,16 @@ internal sealed class SnatPortPools
             return false;
         }
 
-        port = SnatPorts.PortAt(index);
+        port = (ushort)index;
         return true;
     }
 
     /// <summary>The flow with this reply tuple is gone from the flow table, or was never in it.</summary>
     public void Return(in FlowTuple reply)
     {
-        if (_opened != 0 && SnatPorts.TryIndexOf(reply.DestinationPort, out int index)
-            && TryFind(reply with { DestinationPort = 0 }, out int pool, out _))
+        if (_opened != 0 && ranges.Contains(reply.DestinationPort) && TryFind(reply with { DestinationPort = 0 }, out int pool, out _))
         {
-            Return(pool, index);
+            Return(pool, reply.DestinationPort);
         }
     }
 
@@ -101,8 +104,7 @@ internal sealed class SnatPortPools
         return false;
     }
 
-    private static ulong FreeIn(int word, ref ulong taken) =>
-        ~Volatile.Read(ref taken) & (word == Words - 1 ? LastWord : ulong.MaxValue);
+    private ulong FreeIn(int word, ref ulong taken) => ~Volatile.Read(ref taken) & ranges.MaskOf(word);
 
     /// <summary>The next word, from one on and round, that is not marked as full.</summary>
     private bool TryNextWord(int pool, int first, out int word)
@@ -111,10 +113,10 @@ internal sealed class SnatPortPools
         for (int i = 0; i <= FullWords; i++, from = ulong.MaxValue) // the first one twice: its lower bits come last
         {
             int at = ((first / 64) + i) % FullWords;
-            ulong open = ~Volatile.Read(ref _full[(pool * FullWords) + at]) & from;
-            word = (at * 64) + BitOperations.TrailingZeroCount(open);
-            if (open != 0 && word < Words)
+            ulong open = ~Volatile.Read(ref _full[(pool * FullWords) + at]) & _own[at] & from;
+            if (open != 0)
             {
+                word = (at * 64) + BitOperations.TrailingZeroCount(open);
                 return true;
             }
         }
@@ -202,6 +204,17 @@ internal sealed class SnatPortPools
         uint even = odd == uint.MaxValue ? 2 : odd + 1;
         Volatile.Write(ref _version[pool], even);
         return isEmpty;
+    }
+
+    private static ulong[] OwnWords(SnatPortRanges ranges)
+    {
+        var own = new ulong[FullWords];
+        for (int word = 0; word < Words; word++)
+        {
+            own[word / 64] |= ranges.MaskOf(word) != 0 ? 1UL << (word % 64) : 0;
+        }
+
+        return own;
     }
 
     private static int SetOf(in FlowTuple remote) => (int)((uint)remote.GetHashCode() % Sets) * Ways;

@@ -47,6 +47,9 @@ public enum NodeFlags : uint
 
     /// <summary>As <see cref="NoLocalDetection"/>, for IPv6 alone: no pod range of it is known.</summary>
     NoIpv6Detection = 64,
+
+    /// <summary>A TCP segment in the middle of a connection that is not known is dropped; else it is answered by a reset.</summary>
+    DropMidStream = 128,
 }
 
 /// <summary>The one value of the node map (key 0): what the dataplane must know of its node. Times in seconds.</summary>
@@ -78,6 +81,9 @@ public readonly record struct NodeEntry
 
     /// <summary>SCTP and everything else.</summary>
     public uint GenericTimeoutSeconds { get; init; }
+
+    /// <summary>Source ports of masqueraded flows; the default value means the usual ones.</summary>
+    public SnatPortRanges SnatPorts { get; init; }
 
     /// <summary>kube-proxy's and the kernel's customary values, nothing known of the node.</summary>
     public static NodeEntry Default => new()

@@ -15,6 +15,10 @@ internal struct NodeValue
     public uint UdpTimeoutSeconds;
     public uint UdpStreamTimeoutSeconds;
     public uint GenericTimeoutSeconds;
+    public ushort SnatFirst;
+    public ushort SnatLast;
+    public ushort SnatSecondFirst;
+    public ushort SnatSecondLast;
 }
 
 internal abstract class NodeLayout : IMapLayout<uint, NodeEntry, uint, NodeValue>
@@ -34,6 +38,10 @@ internal abstract class NodeLayout : IMapLayout<uint, NodeEntry, uint, NodeValue
         UdpTimeoutSeconds = entry.UdpTimeoutSeconds,
         UdpStreamTimeoutSeconds = entry.UdpStreamTimeoutSeconds,
         GenericTimeoutSeconds = entry.GenericTimeoutSeconds,
+        SnatFirst = entry.SnatPorts.First,
+        SnatLast = entry.SnatPorts.Last,
+        SnatSecondFirst = entry.SnatPorts.SecondFirst,
+        SnatSecondLast = entry.SnatPorts.SecondLast,
     };
 
     public static NodeEntry UnpackEntry(in NodeValue value) => new()
@@ -47,5 +55,6 @@ internal abstract class NodeLayout : IMapLayout<uint, NodeEntry, uint, NodeValue
         UdpTimeoutSeconds = value.UdpTimeoutSeconds,
         UdpStreamTimeoutSeconds = value.UdpStreamTimeoutSeconds,
         GenericTimeoutSeconds = value.GenericTimeoutSeconds,
+        SnatPorts = new SnatPortRanges(value.SnatFirst, value.SnatLast, value.SnatSecondFirst, value.SnatSecondLast),
     };
 }

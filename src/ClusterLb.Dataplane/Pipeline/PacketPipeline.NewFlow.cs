@@ -24,11 +24,9 @@ public sealed partial class PacketPipeline
             return Drop(ref meta, DropReason.NotInSourceRange); // before anything that could be answered (semantics R21, R25, R28)
         }
 
-        if (at.Protocol == IpProtocol.Tcp && !IsOpening(at))
+        if (at.Protocol == IpProtocol.Tcp && !IsOpening(at) && !MayBePickedUp(frontend, at))
         {
-            // A connection that we have forgotten, or never knew. Any backend would refuse it, at best: say so at once, so that
-            // the client connects anew instead of waiting for its own timeout (features F-52).
-            return Reject(buffer, at, DropReason.NotASyn, ref meta, nowMs);
+            return RefuseMidStream(buffer, at, ref meta, nowMs);
         }
 
         // Before the choice: a backend that stops serving after it raises the revision, and the next datagram notices.
@@ -91,6 +89,17 @@ public sealed partial class PacketPipeline
         return Translate(packet, at, created, ref meta);
     }
 
+    /// <summary>A connection that we have forgotten, where its backend follows from the packet alone, on every node: it goes on.</summary>
+    private static bool MayBePickedUp(in Frontend frontend, in HeaderOffsets at) =>
+        frontend.Entry.Algorithm.IsHash() && (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Rst)) == TcpFlags.None;
+
+    /// <summary>A connection that we have forgotten, or never knew. Any backend would refuse it, at best: say so at once, so that the client
+    /// connects anew instead of waiting for its own timeout; unless another node may know it, and the packet only came to the wrong one.</summary>
+    private Verdict RefuseMidStream(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs) =>
+        (_node.Flags & NodeFlags.DropMidStream) != NodeFlags.None
+            ? Drop(ref meta, DropReason.NotASyn)
+            : Reject(buffer, at, DropReason.NotASyn, ref meta, nowMs);
+
     private static FlowFlags FlagsOf(in ServiceEntry head, bool masquerade)
     {
         FlowFlags flags = masquerade ? FlowFlags.Masqueraded : FlowFlags.None;
@@ -114,7 +123,7 @@ public sealed partial class PacketPipeline
             }
 
             // From this very address the port is its socket's own: nobody else on this node can be using it.
-            isSafe = address == flow.Original.Source || SnatPorts.TryIndexOf(flow.Original.SourcePort, out _);
+            isSafe = address == flow.Original.Source || _flows.SnatPorts.Ranges.Contains(flow.Original.SourcePort);
             flow = flow with { Reply = flow.Reply with { Destination = address } };
         }
 

@@ -1,12 +1,13 @@
 using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Pipeline;
 
 /// <summary>Remembers a flow under a source port by which its answers can be told from those of others.</summary>
 /// <remarks>
-/// In this order, the first that is free towards the backend: the client's own port, if it is one of <see cref="SnatPorts"/>; a few
-/// random ones of the upper range, which is ours; the client's own port, whatever it is; any of both ranges. So the ports that this
+/// In this order, the first that is free towards the backend: the client's own port, if it is one of <see cref="SnatPortRanges"/>; a few
+/// random ones of the first range, which is ours; the client's own port, whatever it is; any of both ranges. So the ports that this
 /// node's own connections have, to a backend too (probes), are used only for backends with thousands of masqueraded flows.
 /// Which ports are free is asked of the flow table itself: the reply tuple must not exist. Only for the last step it needs a pool,
 /// a bit per port, where the search is one for a zero bit: it costs the same however few are left, and that there is none is known
@@ -14,7 +15,7 @@ namespace ClusterLb.Dataplane.Pipeline;
 /// </remarks>
 internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
 {
-    private const int TriesInUpperRange = 16; // with half of the range taken, all of them are one in 65,536 times
+    private const int TriesInFirstRange = 16; // with half of the range taken, all of them are one in 65,536 times
 
     // A pool does not know ports that were taken before it was opened. Each of these is found taken once, and then known. More than
     // these in one packet's time are there only after a restart with nearly all ports in use; the next packets go on here.
@@ -22,12 +23,13 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
 
     /// <summary>Creates the flow.</summary>
     /// <param name="flow">Its reply goes to the client's port.</param>
-    /// <param name="isSafe">That port is one of the client's own, or of <see cref="SnatPorts"/>.</param>
+    /// <param name="isSafe">That port is one of the client's own, or of <see cref="SnatPortRanges"/>.</param>
     /// <param name="nowMs">CLOCK_MONOTONIC milliseconds.</param>
     /// <param name="created">The new flow.</param>
     /// <returns><see cref="CreateResult.ReplyTaken"/>: no port is free.</returns>
     public CreateResult TryCreate(in NewFlow flow, bool isSafe, long nowMs, out FlowHit created)
     {
+        SnatPortPools pools = flows.SnatPorts;
         CreateResult result;
         if (isSafe)
         {
@@ -38,9 +40,9 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
             }
         }
 
-        for (int attempt = 0; attempt < TriesInUpperRange; attempt++)
+        for (int attempt = 0; attempt < TriesInFirstRange; attempt++)
         {
-            result = TryCreate(flow, (ushort)(SnatPorts.First + random.Next(SnatPorts.UpperCount)), nowMs, out created);
+            result = TryCreate(flow, (ushort)(pools.Ranges.First + random.Next((uint)pools.Ranges.FirstCount)), nowMs, out created);
             if (result != CreateResult.ReplyTaken)
             {
                 return result;
@@ -56,14 +58,13 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
             }
         }
 
-        return TryCreateFromPool(flow, nowMs, out created);
+        return TryCreateFromPool(pools, flow, nowMs, out created);
     }
 
-    private CreateResult TryCreateFromPool(in NewFlow flow, long nowMs, out FlowHit created)
+    private CreateResult TryCreateFromPool(SnatPortPools pools, in NewFlow flow, long nowMs, out FlowHit created)
     {
-        SnatPortPools pools = flows.SnatPorts;
         FlowTuple remote = flow.Reply with { DestinationPort = 0 };
-        for (int attempt = 0; attempt < PoolTries && pools.TryTake(remote, random.Next(SnatPorts.Count), out ushort port); attempt++)
+        for (int attempt = 0; attempt < PoolTries && pools.TryTake(remote, random.Next((uint)pools.Ranges.Count), out ushort port); attempt++)
         {
             CreateResult result = TryCreate(flow, port, nowMs, out created);
             if (result == CreateResult.Created)

@@ -2,6 +2,7 @@ using System.Net;
 using ClusterLb.Agent;
 using ClusterLb.Agent.Configuration;
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Tests.Agent;
 
@@ -260,6 +261,47 @@ public sealed class AgentOptionsReaderTests
     [Fact]
     public void What_is_not_YAML_is_said_with_its_line() =>
         Assert.StartsWith("f:2: not YAML:", Assert.Single(AgentOptionsReader.Read("a: 1\n b: [\n", "f").Problems));
+
+    [Fact]
+    public void What_becomes_of_flows_is_configured()
+    {
+        AgentOptionsResult result = Ours("""
+            loadBalancer: {onBackendGone: reset}
+            conntrack: {snatPorts: "5000-5999, 61000-62000", nodePortRange: 20000-22767, midStream: drop}
+            """);
+
+        Assert.Empty(result.Problems.Concat(result.Warnings));
+        Assert.Equal(BackendGonePolicy.Reset, result.Options.Selection.BackendGone);
+        Assert.Equal(new SnatPortRanges(5_000, 5_999, 61_000, 62_000), result.Options.Conntrack.SnatPorts);
+        Assert.Equal((5_000, 5_999), (result.Options.Steering.SnatFirst, result.Options.Steering.SnatLast));
+        Assert.True(result.Options.Conntrack.DropMidStream);
+        Assert.Equal(result.Options.Conntrack.SnatPorts, result.Options.Conntrack.ToTimeouts().SnatPorts);
+        Assert.DoesNotContain(result.Options.Problems(), problem => problem.Contains("conntrack", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("conntrack: {snatPorts: 5000}", "conntrack.snatPorts is '5000', but must be one or two ranges of ports")]
+    [InlineData("conntrack: {snatPorts: 6000-5000}", "must be one or two ranges")]
+    [InlineData("conntrack: {snatPorts: 0-5000}", "must be one or two ranges")]
+    [InlineData("conntrack: {snatPorts: 5000-70000}", "must be one or two ranges")]
+    [InlineData("conntrack: {snatPorts: '5000-6000,6000-7000'}", "must be one or two ranges of ports that share none")]
+    [InlineData("conntrack: {snatPorts: '1-2,3-4,5-6'}", "must be one or two ranges")]
+    [InlineData("conntrack: {midStream: guess}", "conntrack.midStream is 'guess', but must be reset or drop")]
+    [InlineData("loadBalancer: {onBackendGone: hope}", "loadBalancer.onBackendGone is 'hope', but must be one of drain, reset, keep")]
+    public void What_is_wrong_about_flows_is_told(string yaml, string problem) =>
+        Assert.Contains(problem, Assert.Single(Ours(yaml).Problems), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("32000-33000", "30000-32767", "32000-32767 are node ports (conntrack.nodePortRange is 30000-32767)")]
+    [InlineData("61000-62000,1024-30000", "30000-32767", "30000-30000 are node ports")]
+    [InlineData("1024-29999", "20000-20100", "20000-20100 are node ports")]
+    public void Source_ports_that_are_node_ports_are_a_problem(string snat, string nodePorts, string problem) => Assert.Contains(
+        problem,
+        Assert.Single(Ours($"conntrack: {{snatPorts: '{snat}', nodePortRange: {nodePorts}}}").Options.Problems(), p => p.Contains("conntrack", StringComparison.Ordinal)),
+        StringComparison.Ordinal);
+
+    private static AgentOptionsResult Ours(string fields) => AgentOptionsReader.Read(
+        $"apiVersion: clusterlb.io/v1alpha1\nkind: ClusterLbConfiguration\n{fields}\n", "config.yaml");
 
     [Fact]
     public void Values_that_contradict_each_other_are_all_reported()

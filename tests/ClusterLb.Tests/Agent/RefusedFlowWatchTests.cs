@@ -27,7 +27,7 @@ public sealed class RefusedFlowWatchTests
         Look();
         Assert.Equal(
             "Node node-a SnatPortsExhausted: new connections are refused on this node: no source port is free towards a backend that many "
-            + "masqueraded connections go to; give the service more backends",
+            + "masqueraded connections go to; give the service more backends, or conntrack.snatPorts more ports",
             await _events.NextAsync());
         Look();
         Assert.True(_events.IsEmpty);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ClusterLb.Agent;
 using ClusterLb.Agent.Steering;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
@@ -114,6 +115,30 @@ public sealed class SteeringPlanTests
         };
         Assert.Equal((isIpv4Restricted, isIpv6Restricted), (inputs.RestrictsNodePorts(isIpv4: true), inputs.RestrictsNodePorts(isIpv4: false)));
         Assert.True((inputs with { NodePortsOnPrimaryOnly = true }).RestrictsNodePorts(isIpv4: true));
+    }
+
+    [Theory]
+    [InlineData("61000-65535,1024-29999", "1024 65535", "", false)] // the usual ones: steering reserves what it needs
+    [InlineData("50000-50999", "32768 60999", "", true)]
+    [InlineData("20000-20999,60000-61500", "32768 60999", "", true)]
+    [InlineData("20000-20999,61000-61500", "32768 60999", "", false)]
+    [InlineData("50000-50999", "32768 60999", "50000-50999", false)]
+    public void Source_ports_must_be_outside_of_what_the_kernel_hands_out(string wanted, string ephemeral, string reserved, bool isProblem)
+    {
+        Assert.True(SnatPortRanges.TryParse(wanted, out SnatPortRanges ranges));
+        int[] ends = [.. ephemeral.Split(' ').Select(int.Parse)];
+        string? problem = Preflight.SnatPortProblem(ranges, (ends[0], ends[1]), reserved);
+
+        Assert.Equal(isProblem, problem is not null);
+        Assert.True(problem is null || (problem.Contains("net.ipv4.ip_local_port_range is 32768-60999", StringComparison.Ordinal) && problem.Contains(wanted, StringComparison.Ordinal)), problem);
+    }
+
+    [Fact]
+    public void Other_reserved_ports_leave_what_is_installed_in_place()
+    {
+        var options = new SteeringOptions();
+        Assert.True(options.SteersAs(options with { Mtu = 9_000, SnatFirst = 5_000, SnatLast = 5_100 }));
+        Assert.False(options.SteersAs(options with { MarkTable = 300 }));
     }
 
     [Theory]

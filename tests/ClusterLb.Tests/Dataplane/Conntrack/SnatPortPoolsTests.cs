@@ -1,5 +1,6 @@
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
 using ClusterLb.Dataplane.Pipeline;
 
@@ -8,17 +9,19 @@ namespace ClusterLb.Tests.Dataplane.Conntrack;
 /// <summary>Bits of ports, taken and returned by many.</summary>
 public sealed class SnatPortPoolsTests
 {
+    private const int SnatPorts = 33_512; // of the usual ranges
+
     [Theory]
     [InlineData(0)]
     [InlineData(63)]
     [InlineData(64)]
     [InlineData(20_000)]
-    [InlineData(SnatPorts.Count - 1)]
+    [InlineData(SnatPorts - 1)]
     public void Every_port_is_handed_out_once_wherever_the_search_begins(int start)
     {
-        var pools = new SnatPortPools();
+        var pools = new SnatPortPools(SnatPortRanges.Default);
         var ports = new HashSet<ushort>();
-        for (int i = 0; i < SnatPorts.Count; i++)
+        for (int i = 0; i < SnatPorts; i++)
         {
             Assert.True(pools.TryTake(Remote(5), (uint)start, out ushort port) && ports.Add(port), $"port {i}");
         }
@@ -30,10 +33,33 @@ public sealed class SnatPortPoolsTests
         Assert.Equal(1_024, again);
     }
 
+    [Theory]
+    [InlineData("61000-61000")]
+    [InlineData("61000-61009")]
+    [InlineData("1-65535")]
+    [InlineData("40000-40127,128-191")]
+    [InlineData("65535-65535,1-1")]
+    [InlineData("63-64,127-128")]
+    public void Exactly_the_ports_of_the_ranges_are_handed_out(string text)
+    {
+        Assert.True(SnatPortRanges.TryParse(text, out SnatPortRanges ranges));
+        var pools = new SnatPortPools(ranges);
+        var ports = new HashSet<ushort>();
+        for (int i = 0; i < ranges.Count; i++)
+        {
+            Assert.True(pools.TryTake(Remote(5), (uint)(i * 7 % ranges.Count), out ushort port) && ports.Add(port) && ranges.Contains(port), $"port {i}");
+        }
+
+        Assert.False(pools.TryTake(Remote(5), 0, out _));
+        Assert.All(ports, port => pools.Return(Remote(5) with { DestinationPort = port }));
+        Assert.True(pools.TryTake(Remote(5), 0, out ushort first));
+        Assert.Equal(ranges.First, first);
+    }
+
     [Fact]
     public void A_pool_that_nobody_uses_serves_another_remote_and_others_are_left_alone()
     {
-        var pools = new SnatPortPools();
+        var pools = new SnatPortPools(SnatPortRanges.Default);
         int open = 0;
         for (int i = 0; i < 2_000; i++)
         {
@@ -44,7 +70,7 @@ public sealed class SnatPortPoolsTests
 
         for (int i = 0; i < 2_000; i++)
         {
-            pools.Return(Remote(i) with { DestinationPort = SnatPorts.PortAt(0) });
+            pools.Return(Remote(i) with { DestinationPort = 61_000 });
         }
 
         for (int i = 10_000; i < 20_000; i++)
@@ -58,7 +84,7 @@ public sealed class SnatPortPoolsTests
     public void Workers_that_take_and_return_at_once_lose_no_port_and_share_none()
     {
         const int Workers = 4;
-        var pools = new SnatPortPools();
+        var pools = new SnatPortPools(SnatPortRanges.Default);
         var owners = new int[65_536];
         int shared = 0;
         Thread[] workers = [.. Enumerable.Range(0, Workers).Select(worker => new Thread(() => TakeAndReturn(worker)))];
@@ -79,7 +105,7 @@ public sealed class SnatPortPoolsTests
             free++;
         }
 
-        Assert.Equal(SnatPorts.Count, free);
+        Assert.Equal(SnatPorts, free);
 
         void TakeAndReturn(int seed)
         {
@@ -88,7 +114,7 @@ public sealed class SnatPortPoolsTests
             for (int i = 0; i < 200_000; i++)
             {
                 // Together they want more than there are: words become full and empty all the time.
-                if (held.Count < 8_500 && pools.TryTake(Remote(5), random.Next(SnatPorts.Count), out ushort port))
+                if (held.Count < 8_500 && pools.TryTake(Remote(5), random.Next(SnatPorts), out ushort port))
                 {
                     shared += Interlocked.Increment(ref owners[port]) == 1 ? 0 : 1;
                     held.Enqueue(port);

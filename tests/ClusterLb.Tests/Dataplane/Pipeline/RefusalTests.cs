@@ -1,4 +1,5 @@
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Testing;
@@ -105,6 +106,39 @@ public sealed class RefusalTests
         Assert.Equal(DropReason.NotASyn, lb.Meta.DropReason);
         Assert.Equal("drop: NotASyn", lb.Send(Packet.Tcp(Client, Frontend).Rst()));
         Assert.Equal(0, lb.Flows.Count);
+    }
+
+    [Fact]
+    public void Such_a_segment_is_dropped_if_the_configuration_says_so()
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService($"{Frontend}/TCP", Backend)
+            .WithNode(node => node with { Flags = node.Flags | NodeFlags.DropMidStream });
+
+        Assert.Equal("drop: NotASyn", lb.Send(Packet.Tcp(Client, Frontend).Push("late")));
+    }
+
+    [Theory]
+    [InlineData(SelectionAlgorithm.Maglev)]
+    [InlineData(SelectionAlgorithm.SourceHash)]
+    [InlineData(SelectionAlgorithm.DestinationHash)]
+    public void Where_a_hash_chooses_a_forgotten_connection_goes_on_to_its_backend(SelectionAlgorithm algorithm)
+    {
+        string[] backends = [.. Enumerable.Range(1, 50).Select(n => $"10.244.1.{n}:8080")];
+        using PipelineFixture lb = new PipelineFixture { Algorithm = algorithm }.WithService($"{Frontend}/TCP", backends);
+        for (int port = 1; port <= 100; port++)
+        {
+            string client = $"10.244.0.9:{port}";
+            lb.Send(Packet.Tcp(client, Frontend).Syn());
+            string backend = lb.Meta.Translated.Destination.WithPort(lb.Meta.Translated.DestinationPort);
+            lb.Flows.Flush(FlowFilter.All, lb.NowMs);
+
+            Assert.Equal("drop: NotASyn", lb.Send(Packet.Tcp(client, Frontend).Rst()));
+            Assert.StartsWith($"reject: {Frontend} > {client} tcp [R", lb.Send(Packet.Tcp(client, Frontend).SynAck()), StringComparison.Ordinal);
+            Assert.StartsWith($"{client} > {backend} ", lb.Send(Packet.Tcp(client, Frontend).Push("on")), StringComparison.Ordinal);
+            Assert.StartsWith($"{Frontend} > {client} ", lb.Send(Packet.Tcp(backend, client).Push("and on")), StringComparison.Ordinal);
+            Assert.Equal("SYN_RECV", Assert.Single(lb.List()).State); // established with the client's next
+            lb.Flows.Flush(FlowFilter.All, lb.NowMs);
+        }
     }
 
     [Fact]

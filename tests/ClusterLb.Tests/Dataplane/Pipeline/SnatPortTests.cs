@@ -1,6 +1,6 @@
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
-using ClusterLb.Dataplane.Packets;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Testing;
 
@@ -42,12 +42,12 @@ public sealed class SnatPortTests
             ownPort += opens && lb.Meta.Translated.SourcePort == port ? 1 : 0;
         }
 
-        Assert.Equal(SnatPorts.Count, taken.Count - ownPort);
+        Assert.Equal(SnatPortRanges.Default.Count, taken.Count - ownPort);
         Assert.Equal((ulong)(5_000 - more), lb.Counters.Drops(DropReason.SnatPortsExhausted));
 
         // One port serves many backends.
         lb.Send(Packet.Tcp("203.0.113.9:30000", "10.96.0.11:80").Syn());
-        Assert.InRange(lb.Meta.Translated.SourcePort, SnatPorts.First, SnatPorts.Last);
+        Assert.InRange(lb.Meta.Translated.SourcePort, SnatPortRanges.Default.First, SnatPortRanges.Default.Last);
 
         // A port is free again when its flow is gone.
         lb.Flows.Flush(new FlowFilter { Client = IpPrefix.Parse("203.0.113.8/32") }, lb.NowMs);
@@ -84,22 +84,48 @@ public sealed class SnatPortTests
         for (int client = 0; client < 2_000; client++)
         {
             Assert.True(Opens(lb, $"203.0.{client / 250}.{1 + (client % 250)}", 41_000));
-            Assert.InRange(lb.Meta.Translated.SourcePort, SnatPorts.First, SnatPorts.Last);
+            Assert.InRange(lb.Meta.Translated.SourcePort, SnatPortRanges.Default.First, SnatPortRanges.Default.Last);
         }
     }
 
     [Fact]
     public void Every_port_has_one_index()
     {
+        SnatPortRanges ranges = SnatPortRanges.Default;
         var seen = new HashSet<ushort>();
-        for (int index = 0; index < SnatPorts.Count; index++)
+        for (int index = 0; index < ranges.Count; index++)
         {
-            ushort port = SnatPorts.PortAt(index);
-            Assert.True(seen.Add(port) && SnatPorts.TryIndexOf(port, out int back) && back == index);
+            ushort port = ranges.PortAt(index);
+            Assert.True(seen.Add(port) && ranges.Contains(port));
         }
 
         Assert.Equal(29_999 - 1_024 + 1 + 65_535 - 61_000 + 1, seen.Count);
-        Assert.All((ushort[])[0, 1_023, 30_000, 32_767, 40_000, 60_999], port => Assert.False(SnatPorts.TryIndexOf(port, out _)));
+        Assert.All((ushort[])[0, 1_023, 30_000, 32_767, 40_000, 60_999], port => Assert.False(ranges.Contains(port)));
+    }
+
+    [Fact]
+    public void Other_ranges_hold_from_the_next_flow_on_and_beyond_them_flows_are_refused()
+    {
+        using PipelineFixture lb = Fixture();
+        Assert.True(Opens(lb, "203.0.113.1", 41_000)); // of the usual ports
+        lb.WithNode(node => node with { SnatPorts = new SnatPortRanges(5_000, 5_009) });
+
+        // Nobody has the client's own port yet; then ten more.
+        var taken = new HashSet<ushort>();
+        for (int client = 2; client < 13; client++)
+        {
+            Assert.True(Opens(lb, $"203.0.113.{client}", 41_000), $"client {client}: {lb.Meta.DropReason}");
+            Assert.True(taken.Add(lb.Meta.Translated.SourcePort));
+        }
+
+        Assert.Equal([.. Enumerable.Range(5_000, 10), 41_000], taken.Order().Select(port => (int)port));
+        Assert.False(Opens(lb, "203.0.113.99", 41_000));
+        Assert.Equal(DropReason.SnatPortsExhausted, lb.Meta.DropReason);
+
+        // Ports of before are known by the flow table, and of a wider range there are more.
+        lb.WithNode(node => node with { SnatPorts = new SnatPortRanges(5_000, 5_010) });
+        Assert.True(Opens(lb, "203.0.113.99", 41_000));
+        Assert.Equal(5_010, lb.Meta.Translated.SourcePort);
     }
 
     private static PipelineFixture Fixture() => new PipelineFixture(
