@@ -9,7 +9,7 @@ public sealed record DataplaneOptions
     /// <summary>Answer pings of ClusterIPs. Default: no, as kube-proxy.</summary>
     public bool AnswerPing { get; init; }
 
-    /// <summary>Keep a second process that serves at once should the dataplane end. Default: yes; it costs some 25 MiB.</summary>
+    /// <summary>Keep a second process that serves at once should the dataplane end. Default: yes; it costs some 30 MiB.</summary>
     public bool WithSuccessor { get; init; } = true;
 
     /// <summary>In a container: where the node's /sys/fs/cgroup is mounted, so that the dataplane outlives the container. Default: empty, it stays in it.</summary>
