@@ -82,7 +82,7 @@ internal static class NftRuleset
               chain post {
                 type nat hook postrouting priority srcnat - 10; policy accept;
                 oifname {{device}} meta nfproto ipv4 meta l4proto { tcp, udp, sctp, icmp } snat ip to ip saddr
-                {{ipv6}}oifname {{device}} meta nfproto ipv6 meta l4proto { tcp, udp, sctp, ipv6-icmp } snat ip6 to ip6 saddr
+                {{ipv6}}oifname {{device}} meta nfproto ipv6 meta l4proto { tcp, udp, sctp, icmpv6 } snat ip6 to ip6 saddr
                 ct mark & {{reply}} == {{reply}} meta nfproto ipv4 meta l4proto { tcp, udp, sctp } snat ip to ip saddr
                 {{ipv6}}ct mark & {{reply}} == {{reply}} meta nfproto ipv6 meta l4proto { tcp, udp, sctp } snat ip6 to ip6 saddr
               }
