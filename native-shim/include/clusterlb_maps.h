@@ -200,6 +200,7 @@ struct clb_network_key6 {
 #define CLB_NETWORK_POD_RANGE (1u << 1)
 #define CLB_NETWORK_NODE_ADDRESS (1u << 2)
 #define CLB_NETWORK_NODE_PORT_ADDRESS (1u << 3)
+#define CLB_NETWORK_BRIDGED_PODS (1u << 4)
 
 static_assert(sizeof(struct clb_network_key4) == 8, "networks4 key");
 static_assert(sizeof(struct clb_network_key6) == 20, "networks6 key");

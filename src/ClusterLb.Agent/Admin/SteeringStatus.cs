@@ -33,6 +33,9 @@ public sealed record SteeringStatus
     /// <summary>Frontends at load balancer and external addresses that come to the device.</summary>
     public int ExternalFrontends { get; init; }
 
+    /// <summary>Linux bridges whose ports are pods, by family.</summary>
+    public IReadOnlyList<BridgeStatus> Bridges { get; init; } = [];
+
     /// <summary>When something was last put back or changed; null if never.</summary>
     public DateTimeOffset? LastChange { get; init; }
 

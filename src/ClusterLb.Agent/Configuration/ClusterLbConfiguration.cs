@@ -60,6 +60,7 @@ internal static class ClusterLbConfiguration
             MarkPriority = priorities.Int("mark", now.MarkPriority),
             ServicePriority = priorities.Int("services", now.ServicePriority),
             LocalPriority = priorities.Int("local", now.LocalPriority),
+            BridgedPods = steering.Read("bridgedPods", now.BridgedPods, "must be auto, connectionMark, routed or masquerade", TryBridgeFix),
             AcceptForwarding = steering.Flag("acceptForwarding", now.AcceptForwarding),
             Mtu = tun.Int("mtu", now.Mtu),
         };
@@ -97,6 +98,18 @@ internal static class ClusterLbConfiguration
                     "tableSize", now.MaglevTableSize, $"must be one of {string.Join(", ", LbMapCapacities.MaglevTableSizes)}", TryTableSize),
             },
         };
+    }
+
+    private static bool TryBridgeFix(string text, out BridgeFix? fix)
+    {
+        fix = text switch
+        {
+            "connectionMark" => BridgeFix.ConnectionMark,
+            "routed" => BridgeFix.Routed,
+            "masquerade" => BridgeFix.Masquerade,
+            _ => null,
+        };
+        return fix is not null || text == "auto";
     }
 
     private static bool TryTableSize(string text, out int size) =>

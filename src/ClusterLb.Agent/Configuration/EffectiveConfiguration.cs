@@ -113,6 +113,13 @@ public static class EffectiveConfiguration
             ["steering"] = new JsonObject
             {
                 ["acceptForwarding"] = steering.AcceptForwarding,
+                ["bridgedPods"] = steering.BridgedPods switch
+                {
+                    BridgeFix.ConnectionMark => "connectionMark",
+                    BridgeFix.Routed => "routed",
+                    BridgeFix.Masquerade => "masquerade",
+                    _ => "auto",
+                },
                 ["markTable"] = steering.MarkTable,
                 ["originalMark"] = steering.OriginalMark,
                 ["replyMark"] = steering.ReplyMark,

@@ -16,6 +16,7 @@ public static class NodeDoctor
         new SteeringCheck(),
         new ForwardingCheck(),
         new ReversePathCheck(),
+        new BridgeCheck(),
         new ForwardPolicyCheck(),
         new MasqueradeCheck(),
         new MarkBitsCheck(),

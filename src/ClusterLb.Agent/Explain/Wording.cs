@@ -76,7 +76,10 @@ internal sealed class Wording(LbMaps maps, FlowTuple tuple)
                 : "traffic policy Cluster: the backend may be on another node, and the answer must come back to this one";
         }
 
-        return _node.Flags.HasFlag(NodeFlags.MasqueradeAll)
+        bool isBridged = maps.Classify(tuple.Source).HasFlag(NetworkFlags.BridgedPods) && maps.Classify(sent.Destination).HasFlag(NetworkFlags.BridgedPods);
+        return isBridged
+            ? "client and backend are ports of one bridge, which would switch the answer past this node"
+            : _node.Flags.HasFlag(NodeFlags.MasqueradeAll)
             ? "masquerade-all is configured"
             : "the client is not a pod, so the answer must be made to come back to this node";
     }

@@ -7,4 +7,5 @@ namespace ClusterLb.Agent.Network;
 /// <param name="Address">Local address.</param>
 /// <param name="IsUsable">Neither tentative, duplicate nor deprecated.</param>
 /// <param name="IsLinkLocal">Of link scope: nobody beyond the link can answer it.</param>
-public readonly record struct InterfaceAddress(int InterfaceIndex, IpAddr Address, bool IsUsable, bool IsLinkLocal);
+/// <param name="PrefixLength">Bits: who shares the first ones is on the same link.</param>
+public readonly record struct InterfaceAddress(int InterfaceIndex, IpAddr Address, bool IsUsable, bool IsLinkLocal, int PrefixLength);

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Tun;
@@ -25,8 +26,16 @@ internal static class NetlinkDump
     private const int MaxAttempts = 10;
 
     private const int LinkMessageLength = 16; // struct ifinfomsg
+    private const ushort LinkAddress = 1; // IFLA_ADDRESS
     private const ushort LinkName = 3; // IFLA_IFNAME
     private const ushort LinkMtu = 4; // IFLA_MTU
+    private const ushort LinkMaster = 10; // IFLA_MASTER
+    private const ushort LinkInfo = 18; // IFLA_LINKINFO
+    private const ushort LinkKind = 1; // IFLA_INFO_KIND
+    private const ushort LinkData = 2; // IFLA_INFO_DATA
+    private const ushort BridgeCallsIptables = 36; // IFLA_BR_NF_CALL_IPTABLES
+    private const ushort BridgeCallsIp6tables = 37; // IFLA_BR_NF_CALL_IP6TABLES
+    private const ushort AttributeTypeMask = 0x3FFF; // without NLA_F_NESTED, NLA_F_NET_BYTEORDER
     private const uint LinkUp = 0x1; // IFF_UP
     private const uint LinkLoopback = 0x8; // IFF_LOOPBACK
 
@@ -131,7 +140,10 @@ internal static class NetlinkDump
     {
         ReadOnlySpan<byte> link = message.Span;
         string name = "";
+        string hardwareAddress = "";
         int mtu = 0;
+        int master = 0;
+        (string Kind, bool Calls4, bool Calls6) info = ("", false, false);
         foreach ((ushort type, ReadOnlyMemory<byte> value) in Attributes(message[LinkMessageLength..]))
         {
             switch (type)
@@ -142,12 +154,51 @@ internal static class NetlinkDump
                 case LinkMtu:
                     mtu = BinaryPrimitives.ReadInt32LittleEndian(value.Span);
                     break;
+                case LinkAddress:
+                    hardwareAddress = string.Join(':', value.ToArray().Select(b => b.ToString("x2", CultureInfo.InvariantCulture)));
+                    break;
+                case LinkMaster:
+                    master = BinaryPrimitives.ReadInt32LittleEndian(value.Span);
+                    break;
+                case LinkInfo:
+                    info = ParseLinkInfo(value);
+                    break;
             }
         }
 
         uint flags = BinaryPrimitives.ReadUInt32LittleEndian(link[8..]);
         int index = BinaryPrimitives.ReadInt32LittleEndian(link[4..]);
-        return new NetworkInterface(index, name, mtu, (flags & LinkLoopback) != 0, (flags & LinkUp) != 0);
+        return new NetworkInterface(index, name, mtu, (flags & LinkLoopback) != 0, (flags & LinkUp) != 0)
+        {
+            Kind = info.Kind,
+            HardwareAddress = hardwareAddress,
+            MasterIndex = master,
+            CallsIptables = info.Calls4,
+            CallsIp6tables = info.Calls6,
+        };
+    }
+
+    private static (string Kind, bool Calls4, bool Calls6) ParseLinkInfo(ReadOnlyMemory<byte> message)
+    {
+        string kind = "";
+        (bool calls4, bool calls6) = (false, false);
+        foreach ((ushort type, ReadOnlyMemory<byte> value) in Attributes(message))
+        {
+            if (type == LinkKind)
+            {
+                kind = Encoding.UTF8.GetString(value.Span).TrimEnd('\0');
+            }
+            else if (type == LinkData && kind == "bridge") // the kind comes first: what the data mean depends on it
+            {
+                foreach ((ushort setting, ReadOnlyMemory<byte> on) in Attributes(value))
+                {
+                    calls4 |= setting == BridgeCallsIptables && on.Span[0] != 0;
+                    calls6 |= setting == BridgeCallsIp6tables && on.Span[0] != 0;
+                }
+            }
+        }
+
+        return (kind, calls4, calls6);
     }
 
     // struct ifaddrmsg: family u8, prefixlen u8, flags u8, scope u8, index u32
@@ -155,6 +206,7 @@ internal static class NetlinkDump
     {
         uint flags = message.Span[2];
         bool isLinkLocal = message.Span[3] == ScopeLink;
+        int prefixLength = message.Span[1];
         int index = BinaryPrimitives.ReadInt32LittleEndian(message.Span[4..]);
         IpAddr? address = null;
         foreach ((ushort type, ReadOnlyMemory<byte> value) in Attributes(message[AddressMessageLength..]))
@@ -173,7 +225,7 @@ internal static class NetlinkDump
             }
         }
 
-        return address is { } found ? new InterfaceAddress(index, found, (flags & Unusable) == 0, isLinkLocal) : null;
+        return address is { } found ? new InterfaceAddress(index, found, (flags & Unusable) == 0, isLinkLocal, prefixLength) : null;
     }
 
     // struct rtmsg: family u8, dst_len u8, src_len u8, tos u8, table u8, protocol u8, scope u8, type u8, flags u32
@@ -213,7 +265,7 @@ internal static class NetlinkDump
         while (bytes.Length >= 4)
         {
             int length = BinaryPrimitives.ReadUInt16LittleEndian(bytes.Span);
-            ushort type = BinaryPrimitives.ReadUInt16LittleEndian(bytes.Span[2..]);
+            ushort type = (ushort)(BinaryPrimitives.ReadUInt16LittleEndian(bytes.Span[2..]) & AttributeTypeMask);
             if (length < 4 || length > bytes.Length)
             {
                 yield break;

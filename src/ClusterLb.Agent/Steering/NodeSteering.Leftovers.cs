@@ -64,6 +64,7 @@ public sealed partial class NodeSteering
         Kernel = Dataplane.Maps.NodeIdentity.Current,
         Device = device,
         Options = options,
+        BridgeNft = CanTakeUpFromBridges() && ListBridgeNft().Length > 0 ? new LoadedNft("", "") : null,
         FoundRulesIpv4 = FoundBefore(ipv6: false, device, options),
         FoundRulesIpv6 = Sysctls.KernelHasIpv6 ? FoundBefore(ipv6: true, device, options) : null,
     };

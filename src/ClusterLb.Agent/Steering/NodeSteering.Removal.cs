@@ -38,6 +38,11 @@ public sealed partial class NodeSteering
 
         var failures = new List<string>();
         Attempt(failures, RemoveForwarding);
+        if (Record.BridgeNft is not null)
+        {
+            Attempt(failures, RemoveBridgeNft);
+        }
+
         Attempt(failures, RemoveNft);
         foreach (bool ipv6 in new[] { true, false })
         {

@@ -85,19 +85,25 @@ public sealed partial class NodeSteering
         }
 
         RepairNft(plan.Nft);
+        RepairBridges(plan.BridgeNft);
         RepairForwarding(inputs);
         return _changes;
     }
 
-    /// <summary>Puts the nft table back as it was loaded last, and looks at nothing else: while it is gone, replies bypass the dataplane.</summary>
-    /// <returns>True if it was not as it should be.</returns>
-    /// <exception cref="SteeringException">It could not be loaded.</exception>
+    /// <summary>Puts our nft tables back as they were loaded last, and looks at nothing else: while one is gone, replies bypass the dataplane.</summary>
+    /// <returns>True if one was not as it should be.</returns>
+    /// <exception cref="SteeringException">One could not be loaded.</exception>
     public bool RestoreNft()
     {
         _changes = [];
         if (_record?.Nft is { } loaded)
         {
             RepairNft(loaded.Loaded);
+        }
+
+        if (_record?.BridgeNft is { Loaded.Length: > 0 } bridges)
+        {
+            RepairBridges(bridges.Loaded);
         }
 
         return _changes.Count > 0;

@@ -27,6 +27,9 @@ public sealed record SteeringInputs
     /// <summary>127.0.0.0/8 answers on node ports too.</summary>
     public bool LoopbackNodePorts { get; init; } = true;
 
+    /// <summary>The table for bridges of pods, as a file for <c>nft -f</c>; empty if there is nothing to take up from any.</summary>
+    public string BridgeNft { get; init; } = "";
+
     /// <summary>The families that there are.</summary>
     public IEnumerable<SteeringFamily> Families => new[] { Ipv4, Ipv6 }.OfType<SteeringFamily>();
 }

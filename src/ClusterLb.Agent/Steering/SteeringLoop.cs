@@ -37,6 +37,8 @@ internal sealed class SteeringLoop : IDisposable
     private NodeNetwork? _network;
     private LocalNode? _node;
     private ImmutableArray<IpPrefix> _serviceCidrs = [];
+    private ImmutableArray<PodBridge> _bridges = [];
+    private bool? _canTakeUp; // the kernel's answer does not change
     private NetworkInputs? _inputs;
     private SteeringInputs? _applied;
     private long _version; // of the inputs that the store has
@@ -307,6 +309,7 @@ internal sealed class SteeringLoop : IDisposable
             Destinations = ServiceRanges(inputs),
             NodePorts = inputs.Families.SelectMany(family => family.NodePorts).Distinct().Count(),
             ExternalFrontends = inputs.Families.Sum(family => family.Frontends.Count),
+            Bridges = [.. _bridges.Select(bridge => new BridgeStatus(bridge.Name, bridge.Subnet.ToString(), bridge.Fix))],
             DestinationsOrigin = _clusterNetwork.RangeOrigin switch
             {
                 ServiceRangeOrigin.Cluster => "ServiceCIDR objects",
@@ -348,6 +351,8 @@ internal sealed class SteeringLoop : IDisposable
         _node = _store.Node;
         _serviceCidrs = _store.ServiceCidrs;
         NetworkInputs inputs = _clusterNetwork.Inputs(Network.NodeAddresses(_options.Tun.Name), Network.Behind(_options.IsLocalInterface));
+        FindBridges(inputs);
+        inputs = inputs with { BridgedRanges = [.. _bridges.Where(bridge => bridge.Fix == BridgeFix.Masquerade).Select(bridge => bridge.Subnet)] };
         if (_inputs is not null && Same(_inputs, inputs))
         {
             return;
@@ -360,6 +365,17 @@ internal sealed class SteeringLoop : IDisposable
         lock (_versionLock)
         {
             _version = _store.SetNetwork(inputs);
+        }
+    }
+
+    private void FindBridges(NetworkInputs inputs)
+    {
+        ImmutableArray<PodBridge> found = PodBridge.Find(
+            Network, [.. inputs.PodRanges, .. _node?.PodRanges ?? []], _options.Steering.BridgedPods, () => _canTakeUp ??= NodeSteering.CanTakeUpFromBridges());
+        if (!found.SequenceEqual(_bridges))
+        {
+            _bridges = found;
+            _log.LogInformation("Bridges of pods {Bridges}", found.Select(bridge => $"{bridge.Name} {bridge.Subnet}: {bridge.Fix}").ToArray());
         }
     }
 
@@ -378,6 +394,7 @@ internal sealed class SteeringLoop : IDisposable
             KernelHasIpv6 = _kernelHasIpv6,
             Conntrack = _options.KernelConntrack,
             LoopbackNodePorts = image.Node.Flags.HasFlag(NodeFlags.LocalhostNodePorts),
+            BridgeNft = BridgeRuleset.Render(_bridges, _options.Steering),
             Ipv4 = Family(isIpv6: false, ipv4, _applied?.Ipv4),
             Ipv6 = _kernelHasIpv6 ? Family(isIpv6: true, ipv6, _applied?.Ipv6) : null,
         };
@@ -409,7 +426,8 @@ internal sealed class SteeringLoop : IDisposable
 
     // All else comes from the configuration, which does not change.
     private static bool Same(NetworkInputs a, NetworkInputs b) =>
-        a.NodeAddresses.SequenceEqual(b.NodeAddresses) && a.ServiceRanges.SequenceEqual(b.ServiceRanges) && a.PodRanges.SequenceEqual(b.PodRanges);
+        a.NodeAddresses.SequenceEqual(b.NodeAddresses) && a.ServiceRanges.SequenceEqual(b.ServiceRanges) && a.PodRanges.SequenceEqual(b.PodRanges)
+        && a.BridgedRanges.SequenceEqual(b.BridgedRanges);
 
     private void Wake()
     {

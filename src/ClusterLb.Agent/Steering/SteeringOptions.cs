@@ -41,8 +41,12 @@ public sealed record SteeringOptions
     /// <summary>Also accept forwarded packets of the device in iptables' FORWARD chain, where its policy is to drop (Docker, firewalld).</summary>
     public bool AcceptForwarding { get; init; }
 
-    /// <summary>True if what was installed by one can be kept by the other: only sizes and reserved ports may differ.</summary>
-    public bool SteersAs(SteeringOptions other) => this == other with { Mtu = Mtu, SnatFirst = SnatFirst, SnatLast = SnatLast };
+    /// <summary>What is done about pods on bridges. Null: by itself, the cheapest that this node allows.</summary>
+    public BridgeFix? BridgedPods { get; init; }
+
+    /// <summary>True if what was installed by one can be kept by the other: only sizes, reserved ports and bridges may differ.</summary>
+    public bool SteersAs(SteeringOptions other) =>
+        this == other with { Mtu = Mtu, SnatFirst = SnatFirst, SnatLast = SnatLast, BridgedPods = BridgedPods };
 
     /// <summary>Every problem.</summary>
     public IEnumerable<string> Problems()

@@ -32,6 +32,9 @@ internal sealed record SteeringPlan
     /// <summary>The nft table, as a file for <c>nft -f</c>.</summary>
     public required string Nft { get; init; }
 
+    /// <summary>The table of family bridge, as a file for <c>nft -f</c>; empty if there shall be none.</summary>
+    public string BridgeNft { get; init; } = "";
+
     /// <summary>The plan for these inputs.</summary>
     public static SteeringPlan For(SteeringInputs inputs) => new()
     {
@@ -39,6 +42,7 @@ internal sealed record SteeringPlan
         RoutesOfFamily = inputs.Families.ToDictionary(family => family.IsIpv6, family => (IReadOnlyList<PlannedRoute>)Routes(inputs, family)),
         Settings = DeviceSettings(inputs),
         Nft = NftRuleset.Render(inputs),
+        BridgeNft = inputs.BridgeNft,
     };
 
     /// <summary>The rules of either family, in the order in which they are added.</summary>

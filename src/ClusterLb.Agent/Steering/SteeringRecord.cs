@@ -39,6 +39,9 @@ internal sealed record SteeringRecord
     /// <summary>The nft file that was loaded last, and how nft listed the table afterwards; null if none was.</summary>
     public LoadedNft? Nft { get; set; }
 
+    /// <summary>The same of the table of family bridge; null if there is none.</summary>
+    public LoadedNft? BridgeNft { get; set; }
+
     /// <summary>iptables' FORWARD chains have our accepting rules.</summary>
     public bool AcceptsForwarding { get; set; }
 

@@ -76,6 +76,11 @@ internal static class StatusText
         Line(writer, "Steering", $"{(steering.Installed ? "installed" : "NOT installed")} on {steering.Device} (MTU {steering.Mtu})" +
             $"{(steering.Destinations.Count == 0 ? "" : $": {string.Join(", ", steering.Destinations)}")}" +
             $"{(steering.DestinationsGuessed ? " (guessed: configure serviceCIDRs)" : steering.DestinationsOrigin.Length > 0 ? $" (by {steering.DestinationsOrigin})" : "")}");
+        foreach (BridgeStatus bridge in steering.Bridges)
+        {
+            Line(writer, "Bridge", $"{bridge.Name} {bridge.Subnet}: {bridge.What}");
+        }
+
         if (steering.NodePorts + steering.ExternalFrontends > 0)
         {
             Line(writer, "External", $"{steering.NodePorts} node ports, {steering.ExternalFrontends} frontends at load balancer and external addresses");

@@ -26,6 +26,7 @@ public sealed record NodeImage(IReadOnlyDictionary<IpPrefix, NetworkFlags> Netwo
         var networks = new Dictionary<IpPrefix, NetworkFlags>();
         Add(networks, inputs.ServiceRanges, NetworkFlags.ServiceRange);
         Add(networks, podRanges, NetworkFlags.PodRange);
+        Add(networks, inputs.BridgedRanges, NetworkFlags.BridgedPods);
         foreach (IpAddr address in inputs.NodeAddresses)
         {
             bool nodePorts = inputs.NodePortsOnPrimaryOnly

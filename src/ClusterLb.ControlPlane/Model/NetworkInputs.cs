@@ -13,6 +13,9 @@ public sealed record NetworkInputs
     /// <summary>The cluster CIDRs: pods of all nodes. With <see cref="LocalDetection.Interfaces"/> what lies behind the interfaces of this node's pods.</summary>
     public ImmutableArray<IpPrefix> PodRanges { get; init; } = [];
 
+    /// <summary>Addresses of pods on bridges from which answers cannot be taken up: between two of them services are masqueraded.</summary>
+    public ImmutableArray<IpPrefix> BridgedRanges { get; init; } = [];
+
     /// <summary>How pods are told from others. With ranges that are empty in a family, nobody is a pod in it.</summary>
     public LocalDetection Detection { get; init; }
 

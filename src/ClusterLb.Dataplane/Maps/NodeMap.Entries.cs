@@ -18,6 +18,9 @@ public enum NetworkFlags : uint
 
     /// <summary>A node address on which node ports answer.</summary>
     NodePortAddress = 8,
+
+    /// <summary>Pods on a bridge of this node that switches their answers to each other past us: between two of them, masquerade.</summary>
+    BridgedPods = 16,
 }
 
 /// <summary>Switches of the node map.</summary>

@@ -57,7 +57,8 @@ public sealed partial class PacketPipeline
             return Drop(ref meta, DropReason.NotRoutable);
         }
 
-        bool masquerade = Masquerade.IsNeeded(frontend, sender, _node.Flags, meta.Tuple.Source, backend.Address);
+        bool masquerade = Masquerade.IsNeeded(frontend, sender, _node.Flags, meta.Tuple.Source, backend.Address)
+            || (sender.IsBridged && (_maps.Classify(backend.Address) & NetworkFlags.BridgedPods) != NetworkFlags.None);
         var flow = new NewFlow
         {
             Original = meta.Tuple,

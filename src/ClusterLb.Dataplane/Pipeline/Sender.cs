@@ -6,7 +6,8 @@ namespace ClusterLb.Dataplane.Pipeline;
 /// <param name="IsPod">On whatever node.</param>
 /// <param name="IsThisNode">One of its addresses.</param>
 /// <param name="IsForged">An address of a service range: nobody has one, and an answer would leave by the default route.</param>
-public readonly record struct Sender(bool IsPod, bool IsThisNode, bool IsForged)
+/// <param name="IsBridged">A pod whose neighbours on its bridge would answer past us.</param>
+public readonly record struct Sender(bool IsPod, bool IsThisNode, bool IsForged, bool IsBridged)
 {
     /// <summary>A pod of any node, or this node itself.</summary>
     public bool IsInsideCluster => IsPod || IsThisNode;
@@ -18,6 +19,7 @@ public readonly record struct Sender(bool IsPod, bool IsThisNode, bool IsForged)
         return new Sender(
             (flags & NetworkFlags.PodRange) != NetworkFlags.None && (node & NodeFlags.NoLocalDetection) == NodeFlags.None,
             (flags & NetworkFlags.NodeAddress) != NetworkFlags.None || source.IsLoopback,
-            (flags & NetworkFlags.ServiceRange) != NetworkFlags.None);
+            (flags & NetworkFlags.ServiceRange) != NetworkFlags.None,
+            (flags & NetworkFlags.BridgedPods) != NetworkFlags.None);
     }
 }

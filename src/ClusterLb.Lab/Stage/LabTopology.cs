@@ -57,6 +57,9 @@ public sealed record LabTopology
     /// <summary>Two nodes, seven pods, and a service for every question that the lab asks.</summary>
     public static LabTopology Default { get; } = Build();
 
+    /// <summary>The same with pods on bridges: on node-a the node's rules see what is switched, on node-b they do not.</summary>
+    public static LabTopology OnBridges { get; } = Build(LabWiring.BridgedWithNetfilter, LabWiring.Bridged);
+
     /// <summary>Everything that has a network namespace of its own: a host-network pod has not.</summary>
     public IEnumerable<string> NamespaceOwners =>
         [SwitchName, ClientName, .. Nodes.Select(n => n.Name), .. Pods.Where(p => !p.HostNetwork).Select(p => p.Name)];
@@ -76,10 +79,10 @@ public sealed record LabTopology
     public LabService Service(string name) =>
         Services.FirstOrDefault(s => s.Name == name) ?? throw new LabException($"The lab has no service '{name}'.");
 
-    private static LabTopology Build()
+    private static LabTopology Build(LabWiring wiringA = LabWiring.Routed, LabWiring wiringB = LabWiring.Routed)
     {
-        LabNode a = new("node-a", 1);
-        LabNode b = new("node-b", 2);
+        LabNode a = new("node-a", 1) { Wiring = wiringA };
+        LabNode b = new("node-b", 2) { Wiring = wiringB };
         LabPod clientA = new("client-a", a, 1);
         LabPod web1 = new("web-1", a, 2);
         LabPod web2 = new("web-2", a, 3);

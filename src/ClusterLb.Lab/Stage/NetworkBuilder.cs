@@ -3,9 +3,9 @@ using System.Text;
 
 namespace ClusterLb.Lab.Stage;
 
-/// <summary>Makes the namespaces of a lab and wires them, the way the AWS VPC CNI wires pods.</summary>
+/// <summary>Makes the namespaces of a lab and wires them, the way the AWS VPC CNI wires pods, or with a bridge per node.</summary>
 /// <remarks>
-/// A pod has one address of each family with the full prefix length on eth0, and a default route to an address that nobody
+/// A routed pod has one address of each family with the full prefix length on eth0, and a default route to an address that nobody
 /// has: 169.254.1.1 and fe80::1 stand for the node by a permanent neighbour entry. The node has one route per pod.
 /// Everything happens inside the namespaces: interfaces are born there, and no setting outside is touched.
 /// </remarks>
@@ -119,6 +119,11 @@ internal sealed class NetworkBuilder(LabTopology topology, int mtu, Func<string,
             $"addr add {node.Ipv6}/64 dev eth0 nodad",
             $"route add default via {LabTopology.NodeGateway4}",
             $"route add default via {LabTopology.NodeGateway6}");
+        if (node.IsBridged)
+        {
+            AddBridge(node);
+        }
+
         foreach (LabNode other in topology.Nodes.Where(n => n != node))
         {
             In(node.Name,
@@ -127,8 +132,43 @@ internal sealed class NetworkBuilder(LabTopology topology, int mtu, Func<string,
         }
     }
 
+    private void AddBridge(LabNode node)
+    {
+        string calls = node.Wiring == LabWiring.BridgedWithNetfilter ? "1" : "0";
+        if (Directory.Exists("/proc/sys/net/bridge"))
+        {
+            namespaceOf(node.Name).SetSysctl("net.bridge.bridge-nf-call-iptables", calls);
+            namespaceOf(node.Name).SetSysctl("net.bridge.bridge-nf-call-ip6tables", calls);
+        }
+
+        In(node.Name,
+            $"link add {LabNode.Bridge} mtu {mtu} type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+            $"link set {LabNode.Bridge} up",
+            $"addr add {node.BridgeIpv4}/{node.PodCidr4.Length} dev {LabNode.Bridge}",
+            $"addr add {node.BridgeIpv6}/{node.PodCidr6.Length} dev {LabNode.Bridge} nodad");
+    }
+
+    private void AddBridgedPod(LabPod pod)
+    {
+        Link(pod.Name, "eth0", pod.Node.Name, pod.NodeInterface);
+        In(pod.Node.Name, $"link set {pod.NodeInterface} master {LabNode.Bridge} up");
+        In(pod.Name,
+            "link set lo up",
+            "link set eth0 up",
+            $"addr add {pod.Ipv4}/{pod.Node.PodCidr4.Length} dev eth0",
+            $"addr add {pod.Ipv6}/{pod.Node.PodCidr6.Length} dev eth0 nodad",
+            $"route add default via {pod.Node.BridgeIpv4}",
+            $"route add default via {pod.Node.BridgeIpv6}");
+    }
+
     private void AddPod(LabPod pod)
     {
+        if (pod.Node.IsBridged)
+        {
+            AddBridgedPod(pod);
+            return;
+        }
+
         (string podMac, string nodeMac) = Link(pod.Name, "eth0", pod.Node.Name, pod.NodeInterface);
         In(pod.Node.Name,
             $"link set {pod.NodeInterface} up",

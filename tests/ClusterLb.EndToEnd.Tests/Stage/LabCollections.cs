@@ -1,3 +1,5 @@
+using ClusterLb.Lab.Stage;
+
 namespace ClusterLb.EndToEnd.Tests.Stage;
 
 /// <summary>Tests of traffic share a lab, because none of them changes it for good.</summary>
@@ -19,6 +21,13 @@ public sealed class PlainLabCollection : ICollectionFixture<PlainLabFixture>
 public sealed class OneQueueLabCollection : ICollectionFixture<OneQueueLabFixture>
 {
     public const string Name = "lab with one queue";
+}
+
+/// <summary>A lab with pods on bridges.</summary>
+[CollectionDefinition(Name)]
+public sealed class BridgedLabCollection : ICollectionFixture<BridgedLabFixture>
+{
+    public const string Name = "lab with bridged pods";
 }
 
 /// <summary>A lab for the tests that change services and kill processes.</summary>
@@ -59,6 +68,13 @@ public sealed class OneQueueLabFixture : LabFixture
     protected override string Tag => "q";
 
     protected override int Queues => 1;
+}
+
+public sealed class BridgedLabFixture : LabFixture
+{
+    protected override string Tag => "r";
+
+    protected override LabTopology Initial => LabTopology.OnBridges;
 }
 
 public sealed class BareLabFixture : LabFixture

@@ -9,6 +9,25 @@ namespace ClusterLb.EndToEnd.Tests.Steering;
 public sealed class NodeNetworkTests
 {
     [NamespaceFact]
+    public void A_bridge_is_known_with_its_ports_and_its_settings()
+    {
+        using var node = new SteeredNode();
+        node.Ip("link add cni0 address 02:00:00:00:00:07 type bridge nf_call_iptables 1");
+        node.Ip("link add pod1 type veth peer pod2");
+        node.Ip("link set pod1 master cni0");
+        node.Ip("link set cni0 up");
+        node.Ip("addr add 10.244.1.1/24 dev cni0");
+        NodeNetwork network = node.Inside(() => NodeNetwork.Read());
+
+        NetworkInterface bridge = network.Interfaces.Single(link => link.Name == "cni0");
+        Assert.Equal(("bridge", "02:00:00:00:00:07", 0), (bridge.Kind, bridge.HardwareAddress, bridge.MasterIndex));
+        Assert.Equal((true, false), (bridge.CallsIptables, bridge.CallsIp6tables));
+        NetworkInterface port = network.Interfaces.Single(link => link.Name == "pod1");
+        Assert.Equal(("veth", bridge.Index), (port.Kind, port.MasterIndex));
+        Assert.Equal(24, network.Addresses.Single(address => address.InterfaceIndex == bridge.Index).PrefixLength);
+    }
+
+    [NamespaceFact]
     public void Addresses_come_with_the_one_of_the_default_route_first()
     {
         using var node = new SteeredNode();

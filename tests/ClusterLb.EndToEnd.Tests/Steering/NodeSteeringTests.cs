@@ -53,6 +53,52 @@ public sealed class NodeSteeringTests
     }
 
     [NamespaceFact]
+    public void Bridges_of_pods_get_a_table_that_goes_with_them_and_with_all_else()
+    {
+        using var node = new SteeredNode();
+        string before = node.State();
+        SteeringInputs bridged = node.Inputs with
+        {
+            BridgeNft = BridgeRuleset.Render(
+                [
+                    new PodBridge("cni0", "02:00:00:00:00:07", IpPrefix.Parse("10.244.1.0/24"), BridgeFix.ConnectionMark),
+                    new PodBridge("cni0", "02:00:00:00:00:07", IpPrefix.Parse("fd10:244:0:1::/64"), BridgeFix.Routed),
+                ],
+                node.Inputs.Options),
+        };
+        node.Install();
+
+        Assert.Equal(1, node.Install(bridged));
+        Assert.Equal(0, node.Install(bridged));
+        Assert.Contains("ether daddr set 02:00:00:00:00:07", node.Nft("list table bridge clb"), StringComparison.Ordinal);
+        node.Nft("flush table bridge clb");
+        Assert.Equal(1, node.Install(bridged)); // put back
+        Assert.Equal(1, node.Install()); // the bridge is gone
+        Assert.DoesNotContain("table bridge", node.Nft("list ruleset"), StringComparison.Ordinal);
+
+        node.Install(bridged);
+        Assert.True(node.Remove());
+        Assert.Equal(before, node.State());
+    }
+
+    [NamespaceFact]
+    public void A_bridge_table_of_somebody_else_is_not_touched()
+    {
+        using var node = new SteeredNode();
+        node.Nft("add table bridge clb");
+
+        var refused = Assert.Throws<SteeringException>(() => node.Install(node.Inputs with
+        {
+            BridgeNft = BridgeRuleset.Render(
+                [new PodBridge("cni0", "02:00:00:00:00:07", IpPrefix.Parse("10.244.1.0/24"), BridgeFix.Routed)], node.Inputs.Options),
+        }));
+
+        Assert.Contains("nft delete table bridge clb", refused.Message, StringComparison.Ordinal);
+        node.Remove();
+        Assert.Contains("table bridge clb", node.Nft("list ruleset"), StringComparison.Ordinal);
+    }
+
+    [NamespaceFact]
     public void Removal_leaves_the_node_as_it_was_found()
     {
         using var node = new SteeredNode();

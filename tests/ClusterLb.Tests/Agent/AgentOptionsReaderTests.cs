@@ -1,6 +1,7 @@
 using System.Net;
 using ClusterLb.Agent;
 using ClusterLb.Agent.Configuration;
+using ClusterLb.Agent.Steering;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 
@@ -87,6 +88,7 @@ public sealed class AgentOptionsReaderTests
           markTable: 310
           rulePriorities: {fromTun: 11, mark: 21, services: 41, local: 101}
           acceptForwarding: true
+          bridgedPods: masquerade
         maps: {services: 1024, backends: 2048}
         conntrack: {ipv4: 4096, tcpSynTimeout: 30s}
         dataplane: {onStop: stop, answerPing: true}
@@ -122,7 +124,7 @@ public sealed class AgentOptionsReaderTests
         Assert.Equal((1450, 0x40_0000u, 0x80_0000u), (options.Steering.Mtu, options.Steering.ReplyMark, options.Steering.OriginalMark));
         Assert.Equal((300, 310), (options.Steering.ServiceTable, options.Steering.MarkTable));
         Assert.Equal((11, 21, 41, 101), (options.Steering.EmittedPriority, options.Steering.MarkPriority, options.Steering.ServicePriority, options.Steering.LocalPriority));
-        Assert.True(options.Steering.AcceptForwarding);
+        Assert.True(options.Steering is { AcceptForwarding: true, BridgedPods: BridgeFix.Masquerade });
         Assert.Equal((1024, 2048, 65_536), (options.Maps.Services, options.Maps.Backends, options.Maps.Frontends));
         Assert.True(options.Dataplane is { StopWithAgent: true, AnswerPing: true });
         Assert.Equal("wheel", options.AdminGroup);
@@ -215,6 +217,7 @@ public sealed class AgentOptionsReaderTests
             tun: {queues: many}
             dataplane: {onStop: explode}
             maps: {services: 5%}
+            steering: {bridgedPods: perhaps}
             ---
             apiVersion: v1
             kind: Pod
@@ -231,8 +234,9 @@ public sealed class AgentOptionsReaderTests
             "config.yaml:6: healthzBindAddress is 'nowhere', but must be address or address:port.",
             "config.yaml:14: maps.services is '5%', but must be a whole number of 32 bits.",
             "config.yaml:12: tun.queues is 'many', but must be a whole number of 32 bits.",
+            "config.yaml:15: steering.bridgedPods is 'perhaps', but must be auto, connectionMark, routed or masquerade.",
             "config.yaml:13: dataplane.onStop is 'explode', but must be keep or stop.",
-            "config.yaml:16: a document is of kind 'v1 Pod', but must be kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration or clusterlb.io/v1alpha1 ClusterLbConfiguration.",
+            "config.yaml:17: a document is of kind 'v1 Pod', but must be kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration or clusterlb.io/v1alpha1 ClusterLbConfiguration.",
         ];
         Assert.Equal(want.Order(StringComparer.Ordinal), result.Problems.Order(StringComparer.Ordinal));
     }

@@ -31,6 +31,18 @@ public sealed class MasqueradeTests
         { "R20c: policy Local, outside", NodePort, ServiceFlags.NodePort | ServiceFlags.ExternalLocalScope, NodeFlags.Synced, Outside, false },
     };
 
+    [Theory]
+    [InlineData("10.244.1.9:20000", "10.244.1.5:8080", "192.168.0.2:20000 > 10.244.1.5:8080")] // neighbours
+    [InlineData("10.244.1.9:20000", "10.244.2.5:8080", "10.244.1.9:20000 > 10.244.2.5:8080")]
+    [InlineData("10.244.2.9:20000", "10.244.1.5:8080", "10.244.2.9:20000 > 10.244.1.5:8080")]
+    public void Between_pods_of_a_bridge_that_answer_past_us_everything_is_masqueraded(string client, string backend, string sent)
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService("10.96.0.10:80/TCP", backend);
+        lb.WithNetwork("10.244.1.0/24", NetworkFlags.BridgedPods);
+
+        Assert.StartsWith(sent, lb.Send(Packet.Tcp(client, "10.96.0.10:80").Syn()), StringComparison.Ordinal);
+    }
+
     [Theory, MemberData(nameof(Rules))]
     public void Masquerades(string because, string frontend, ServiceFlags flags, NodeFlags node, string client, bool expected)
     {
