@@ -26,6 +26,12 @@ internal static class DataplaneMetrics
         meter.CreateObservableCounter(
             "clusterlb_forward_bytes_total", () => Bytes(counters(), Verdict.Forward), null, "Bytes of packets translated and forwarded, IP headers included.");
         meter.CreateObservableCounter("clusterlb_new_flows_total", () => (long)counters().NewFlows, null, "Flows begun.");
+        meter.CreateObservableCounter(
+            "clusterlb_flows_evicted_total", () => (long)counters().EvictedFlows, null,
+            "Flows that were never established and were forgotten early, because a table was full or source ports were rare.");
+        meter.CreateObservableCounter(
+            "clusterlb_affinity_evicted_total", () => (long)counters().EvictedPins, null,
+            "Clients whose session affinity was forgotten early, because the table was full.");
         meter.CreateObservableCounter("clusterlb_fragments_total", () => (long)counters().Fragments, null, "Fragments translated.");
         meter.CreateObservableCounter(
             "clusterlb_fragments_evicted_total", () => (long)counters().EvictedFragments, null,

@@ -48,7 +48,7 @@ internal sealed class WatchedFlow(FlowTuple original, FlowTuple reply, uint serv
     public void See(bool isReply, TcpFlags flags, in NodeEntry node, long nowMs)
     {
         bool isTcp = original.Protocol == IpProtocol.Tcp;
-        IsEstablished |= isTcp ? !isReply && IsAnswered && (flags & TcpFlags.Syn) == TcpFlags.None : isReply;
+        IsEstablished |= !isReply && IsAnswered && (!isTcp || (flags & TcpFlags.Syn) == TcpFlags.None);
         IsAnswered |= isReply;
         bool isFin = (flags & TcpFlags.Fin) != TcpFlags.None;
         _clientFinished |= isFin && !isReply;

@@ -73,6 +73,8 @@ internal static class StatusCommand
         {
             Special = counters is null ? null : new Dictionary<string, ulong>(StringComparer.Ordinal)
             {
+                ["flows that never came to anything forgotten early"] = counters.EvictedFlows,
+                ["clients' session affinity forgotten early"] = counters.EvictedPins,
                 ["fragments"] = counters.Fragments,
                 ["fragmented datagrams forgotten too early"] = counters.EvictedFragments,
                 ["ICMP errors"] = counters.TranslatedErrors,

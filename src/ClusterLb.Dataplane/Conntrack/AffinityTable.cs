@@ -31,6 +31,7 @@ internal sealed class AffinityTable<TKey>
     private int _count;
     private int _sweepCursor;
     private long _evicted;
+    private long _evictedUncounted;
     private long _unpinned;
 
     /// <summary>A table over a new file. Over one that another process wrote, call <see cref="Adopt"/> before anything else.</summary>
@@ -48,6 +49,9 @@ internal sealed class AffinityTable<TKey>
 
     /// <summary>Entries that were still good and had to go, because all places of another client were taken.</summary>
     public long Evicted => Volatile.Read(ref _evicted);
+
+    /// <summary>Those of them since the last call, for a worker's counters.</summary>
+    public long TakeEvicted() => Volatile.Read(ref _evictedUncounted) == 0 ? 0 : Interlocked.Exchange(ref _evictedUncounted, 0);
 
     /// <summary>Connections whose client could not be pinned at once.</summary>
     public long Unpinned => Volatile.Read(ref _unpinned);
@@ -213,7 +217,12 @@ internal sealed class AffinityTable<TKey>
             bool isEvicted = place.Key.ServicePortId != 0 && AffinityUse.ExpiresMs(Volatile.Read(ref place.Use)) > nowMs;
             if (TryWrite(ref place, generation, key, backendId, use))
             {
-                _ = isEvicted && Interlocked.Increment(ref _evicted) > 0;
+                if (isEvicted)
+                {
+                    Interlocked.Increment(ref _evicted);
+                    Interlocked.Increment(ref _evictedUncounted);
+                }
+
                 return backendId;
             }
         }

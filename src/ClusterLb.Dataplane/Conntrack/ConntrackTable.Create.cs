@@ -51,11 +51,17 @@ internal sealed partial class ConntrackTable<TKey>
 
             // The tuples of a flow that has expired are free to take, and so are the answers of one that is closing. It goes
             // without our locks held: removing it takes locks of its own.
-            bool givesWay = result == CreateResult.ReplyTaken && holder.IsClosing;
+            // And if ports are rare, those of one that never came to anything and has been silent for a while.
+            bool isDisplaced = result == CreateResult.ReplyTaken && flow.DisplacesExpiringMs >= holder.ExpiresMs && holder.IsUnanswered;
+            bool givesWay = (result == CreateResult.ReplyTaken && holder.IsClosing) || isDisplaced;
             again = givesWay || holder.ExpiresMs <= nowMs;
             if (again)
             {
-                Remove(holder.Place, holder.Generation, givesWay ? long.MaxValue : nowMs);
+                bool isGone = Remove(holder.Place, holder.Generation, givesWay ? long.MaxValue : nowMs);
+                if (isDisplaced && isGone)
+                {
+                    CountEvicted();
+                }
             }
         }
         while (again);
@@ -95,7 +101,7 @@ internal sealed partial class ConntrackTable<TKey>
             return CreateResult.ReplyTaken;
         }
 
-        holder = new Holder(0, 0, long.MaxValue, IsClosing: false);
+        holder = new Holder(0, 0, long.MaxValue, IsClosing: false, IsUnanswered: false);
 
         // The reply first: the answer to the first packet that finds the flow must be translatable. Killed between the two,
         // we leave a flow that no packet of a client can find; the adopter drops it.
@@ -212,9 +218,13 @@ internal sealed partial class ConntrackTable<TKey>
         ref FlowPlace<TKey> flow = ref PlaceAt(place);
         ulong life = Volatile.Read(ref flow.Life);
         bool isClosing = flow.Protocol == IpProtocol.Tcp && TcpFlow.IsClosing((FlowState)(uint)life);
-        return new Holder(place, Generation(life), Volatile.Read(ref flow.ExpiresMs), isClosing);
+        return new Holder(place, Generation(life), Volatile.Read(ref flow.ExpiresMs), isClosing, !WasUsed(flow.Protocol, (FlowState)(uint)life));
     }
 
     /// <summary>The flow that has a tuple already.</summary>
-    private readonly record struct Holder(int Place, uint Generation, long ExpiresMs, bool IsClosing);
+    private readonly record struct Holder(int Place, uint Generation, long ExpiresMs, bool IsClosing, bool IsUnanswered);
+
+    /// <summary>TCP: established. Others: answered, which is all that many a client waits for.</summary>
+    private static bool WasUsed(IpProtocol protocol, FlowState state) =>
+        (state & (protocol == IpProtocol.Tcp ? FlowState.Established : FlowState.ReplySeen)) != FlowState.None;
 }

@@ -6,14 +6,23 @@ namespace ClusterLb.Dataplane.Conntrack;
 /// <summary>Which places are free: memory of this process only, an adopter finds out by reading the index.</summary>
 internal sealed partial class ConntrackTable<TKey>
 {
-    // How many flows are looked at for one that may go early. Enough to find the idlest hundredth of a flood.
-    private const int EvictionWindow = 64;
+    // Where a victim is looked for: in so many runs of so many places, all over the table. Enough to find the idlest hundredth of a
+    // flood. Not in one run: long-lived flows lie side by side, a thousand of them would leave nothing to find.
+    private const int EvictionRuns = 8;
+    private const int EvictionRun = 8;
+
+    // Multiples of it, modulo 1, lie as evenly as can be (Knuth, volume 3, section 6.4: the golden ratio).
+    private const uint GoldenRatio = 0x9E37_79B9;
 
     private long _freeTop; // the place in the lower half, 0 if there is none; a count of changes in the upper half
     private int _fresh = 1; // places from here on were never used
     private int _evictionCursor;
 
+    // Torn while the configuration changes, between workers: then another victim is chosen than the idlest.
+    private FlowTimeouts _timeouts = new(NodeEntry.Default);
+
     private long _evicted;
+    private long _evictedUncounted;
 
     /// <summary>Flows that had to go early because the table was full.</summary>
     public long Evicted => Volatile.Read(ref _evicted);
@@ -99,23 +108,39 @@ internal sealed partial class ConntrackTable<TKey>
 
     private static long NextTop(long top, uint place) => (((top >> 32) + 1) << 32) | place;
 
-    /// <summary>Makes room: of a window of flows, the one that was never established and will expire first must go.</summary>
-    /// <remarks>A flood of SYNs recycles its own flows; established ones are never touched.</remarks>
+    /// <summary>How long flows may be silent, so that their expiry tells since when they are.</summary>
+    public void UseTimeouts(in FlowTimeouts timeouts)
+    {
+        if (timeouts != _timeouts) // a line that all workers read stays theirs
+        {
+            _timeouts = timeouts;
+        }
+    }
+
+    /// <summary>Makes room: of some flows, the one that was never established and is silent for longest must go.</summary>
+    /// <remarks>A flood recycles its own flows; established ones are never touched. Silent, not expiring first: a datagram lives half as
+    /// long as a SYN, and would never be answered in a flood of SYNs.</remarks>
     private bool TryEvict(long nowMs)
     {
-        int from = Interlocked.Add(ref _evictionCursor, EvictionWindow) - EvictionWindow;
         int victim = 0;
         uint victimGeneration = 0;
         long earliest = long.MaxValue;
-        for (int i = 0; i < Math.Min(EvictionWindow, Capacity); i++)
+        uint first = (uint)Interlocked.Add(ref _evictionCursor, EvictionRuns);
+        for (uint run = first; run != first + EvictionRuns; run++)
         {
-            int place = 1 + (int)((uint)(from + i) % (uint)Capacity);
-            ref FlowPlace<TKey> entry = ref PlaceAt(place);
-            ulong life = Volatile.Read(ref entry.Life);
-            long expires = Volatile.Read(ref entry.ExpiresMs);
-            if (IsLive(Generation(life)) && expires < earliest && (expires <= nowMs || MayGoEarly(entry.Protocol, (FlowState)(uint)life)))
+            uint start = (uint)(((ulong)(run * GoldenRatio) * (uint)Capacity) >> 32);
+            for (uint i = 0; i < EvictionRun; i++)
             {
-                (victim, victimGeneration, earliest) = (place, Generation(life), expires);
+                int place = 1 + (int)((start + i) % (uint)Capacity);
+                ref FlowPlace<TKey> entry = ref PlaceAt(place);
+                ulong life = Volatile.Read(ref entry.Life);
+                var state = (FlowState)(uint)life;
+                long expires = Volatile.Read(ref entry.ExpiresMs);
+                long heard = expires - _timeouts.Of(entry.Protocol, state);
+                if (IsLive(Generation(life)) && heard < earliest && (expires <= nowMs || MayGoEarly(entry.Protocol, state)))
+                {
+                    (victim, victimGeneration, earliest) = (place, Generation(life), heard);
+                }
             }
         }
 
@@ -124,11 +149,20 @@ internal sealed partial class ConntrackTable<TKey>
             return false;
         }
 
-        Interlocked.Increment(ref _evicted);
+        CountEvicted();
         return true;
+    }
+
+    /// <summary>Flows that had to go early since the last call, for a worker's counters.</summary>
+    public long TakeEvicted() => Volatile.Read(ref _evictedUncounted) == 0 ? 0 : Interlocked.Exchange(ref _evictedUncounted, 0);
+
+    private void CountEvicted()
+    {
+        Interlocked.Increment(ref _evicted);
+        Interlocked.Increment(ref _evictedUncounted);
     }
 
     private static bool MayGoEarly(IpProtocol protocol, FlowState state) => protocol == IpProtocol.Tcp
         ? (state & FlowState.Established) == FlowState.None || TcpFlow.IsClosing(state) || (state & FlowState.BackendGone) != FlowState.None
-        : (state & FlowState.ReplySeen) == FlowState.None;
+        : (state & FlowState.Established) == FlowState.None; // one question, maybe one answer: a forged question is answered, too
 }

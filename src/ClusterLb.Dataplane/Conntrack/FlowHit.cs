@@ -59,5 +59,5 @@ public readonly struct FlowHit
     /// <param name="flags">The packet's, if it is TCP.</param>
     public FlowState StateAfter(IpProtocol protocol, TcpFlags flags) => protocol == IpProtocol.Tcp
         ? TcpFlow.After(State, flags, IsReply)
-        : IsReply ? State | FlowState.ReplySeen : State;
+        : IsReply ? State | FlowState.ReplySeen : IsAnswered ? State | FlowState.Established : State;
 }

@@ -12,7 +12,7 @@ public enum FlowState : uint
     /// <summary>The backend has answered.</summary>
     ReplySeen = 1,
 
-    /// <summary>TCP: the client has sent something else than a SYN after the backend's answer.</summary>
+    /// <summary>The client has gone on after the backend's answer, in TCP with something else than a SYN. No full table takes such a flow.</summary>
     Established = 2,
 
     /// <summary>TCP: FIN from the client.</summary>

@@ -13,6 +13,9 @@ public sealed partial class FlowTables
     /// <summary>Pins that were still good and had to go because a table was full.</summary>
     public long AffinityEvicted => _affinity4.Evicted + _affinity6.Evicted;
 
+    /// <summary>Those of them since the last call, for a worker's counters.</summary>
+    public long TakeAffinityEvicted() => _affinity4.TakeEvicted() + _affinity6.TakeEvicted();
+
     /// <summary>Connections whose client could not be pinned at once, because other workers were busy with its part of the table.</summary>
     public long AffinityUnpinned => _affinity4.Unpinned + _affinity6.Unpinned;
 

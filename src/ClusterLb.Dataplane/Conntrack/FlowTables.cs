@@ -62,8 +62,11 @@ public sealed partial class FlowTables : IDisposable
     /// <summary>The source ports of masqueraded flows that begin from now on.</summary>
     internal void UseSnatPorts(in SnatPortRanges ranges) => _snatPorts.Use(ranges);
 
-    /// <summary>Flows that were never established and had to go early, because a table was full.</summary>
+    /// <summary>Flows that were never established and had to go early, because a table was full or ports were rare.</summary>
     public long Evicted => _ipv4.Evicted + _ipv6.Evicted;
+
+    /// <summary>Those of them since the last call, for a worker's counters.</summary>
+    public long TakeEvicted() => _ipv4.TakeEvicted() + _ipv6.TakeEvicted();
 
     /// <summary>Workers that have a row of counters.</summary>
     public int CounterRows => (int)_counters.Spec.Capacity;
@@ -251,6 +254,13 @@ public sealed partial class FlowTables : IDisposable
         {
             _ipv6.SetRevision(hit, revision);
         }
+    }
+
+    /// <summary>How long flows may be silent, for the choice of who must go when a table is full.</summary>
+    public void UseTimeouts(in FlowTimeouts timeouts)
+    {
+        _ipv4.UseTimeouts(timeouts);
+        _ipv6.UseTimeouts(timeouts);
     }
 
     /// <summary>Forgets a flow, unless another worker did already.</summary>

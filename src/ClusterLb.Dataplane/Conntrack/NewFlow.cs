@@ -34,6 +34,10 @@ public readonly struct NewFlow
 
     /// <summary>When it is forgotten if no packet follows, CLOCK_MONOTONIC milliseconds.</summary>
     public long ExpiresMs { get; init; }
+
+    /// <summary>A flow that never came to anything has to give its answers' tuple to this one if it would expire at this time or before;
+    /// 0: none has to.</summary>
+    public long DisplacesExpiringMs { get; init; }
 }
 
 /// <summary>Answer to <see cref="FlowTables.TryCreate"/>.</summary>

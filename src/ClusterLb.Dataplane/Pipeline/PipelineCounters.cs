@@ -10,6 +10,8 @@ public sealed class PipelineCounters(CounterRow row)
     // The layout of the row (docs/conntrack.md). Append only.
     private const int PacketsByVerdict = 0;
     private const int BytesByVerdict = 8;
+    private const int EvictedFlowsWord = 14; // where bytes of verdicts would be that do not exist
+    private const int EvictedPinsWord = 15;
     private const int NewFlowsWord = 16;
     private const int RepickedFlowsWord = 17;
     private const int RepickedIpv6FlowsWord = 18; // part of those above
@@ -27,6 +29,12 @@ public sealed class PipelineCounters(CounterRow row)
 
     /// <summary>Flows begun.</summary>
     public ulong NewFlows => row.Read(NewFlowsWord);
+
+    /// <summary>Flows that were never established and were forgotten early, because a table was full or source ports were rare.</summary>
+    public ulong EvictedFlows => row.Read(EvictedFlowsWord);
+
+    /// <summary>Clients whose session affinity was forgotten early, because a table was full.</summary>
+    public ulong EvictedPins => row.Read(EvictedPinsWord);
 
     /// <summary>UDP flows that got another backend because theirs no longer served.</summary>
     public ulong RepickedFlows => row.Read(RepickedFlowsWord);
@@ -104,6 +112,15 @@ public sealed class PipelineCounters(CounterRow row)
     }
 
     internal void CountNewFlow() => row.Add(NewFlowsWord, 1);
+
+    internal void CountEvicted(long flows, long pins)
+    {
+        if (flows + pins > 0)
+        {
+            row.Add(EvictedFlowsWord, (ulong)flows);
+            row.Add(EvictedPinsWord, (ulong)pins);
+        }
+    }
 
     internal void CountFragment() => row.Add(FragmentsWord, 1);
 

@@ -11,7 +11,8 @@ namespace ClusterLb.Dataplane.Pipeline;
 /// node's own connections have, to a backend too (probes), are used only for backends with thousands of masqueraded flows.
 /// Which ports are free is asked of the flow table itself: the reply tuple must not exist. Only for the last step it needs a pool,
 /// a bit per port, where the search is one for a zero bit: it costs the same however few are left, and that there is none is known
-/// without a try.
+/// without a try. Then a flow that has waited for an answer for some seconds gives its port up, if a few random tries find one: a
+/// flood of forged SYNs holds every port towards its backend, but only until somebody honest comes.
 /// </remarks>
 internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
 {
@@ -20,6 +21,12 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
     // A pool does not know ports that were taken before it was opened. Each of these is found taken once, and then known. More than
     // these in one packet's time are there only after a restart with nearly all ports in use; the next packets go on here.
     private const int PoolTries = 64;
+
+    // If most ports are a flood's, one of these is; if hardly any is, those who are refused cost no more than this.
+    private const int DisplacementTries = 4;
+
+    // Longer than a handshake takes with its first retransmission (RFC 6298: after 1 s).
+    private const long HandshakeMs = 3_000;
 
     /// <summary>Creates the flow.</summary>
     /// <param name="flow">Its reply goes to the client's port.</param>
@@ -58,7 +65,14 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
             }
         }
 
-        return TryCreateFromPool(pools, flow, nowMs, out created);
+        result = TryCreateFromPool(pools, flow, nowMs, out created);
+        for (int attempt = 0; attempt < DisplacementTries && result == CreateResult.ReplyTaken; attempt++)
+        {
+            result = TryCreate(
+                flow with { DisplacesExpiringMs = flow.ExpiresMs - HandshakeMs }, pools.Ranges.PortAt((int)random.Next((uint)pools.Ranges.Count)), nowMs, out created);
+        }
+
+        return result;
     }
 
     private CreateResult TryCreateFromPool(SnatPortPools pools, in NewFlow flow, long nowMs, out FlowHit created)

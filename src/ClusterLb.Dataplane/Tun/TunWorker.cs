@@ -182,6 +182,7 @@ public sealed class TunWorker
     {
         long nowMs = nowNs / NanosecondsPerMillisecond;
         _flows.Sweep(nowMs, sweep);
+        _counters.CountEvicted(_flows.TakeEvicted(), _flows.TakeAffinityEvicted());
         if (_orphans.IsDue(nowMs))
         {
             LookForOrphans(nowMs, orphanSlice);
