@@ -1,5 +1,6 @@
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.DataplaneChild;
+using ClusterLb.Agent.Doctor;
 using ClusterLb.Agent.HealthCheck;
 using ClusterLb.Agent.Http;
 using ClusterLb.Agent.KernelConntrack;
@@ -267,8 +268,23 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _loops.Run("first packets", _firstPackets.RunAsync);
         _loops.Run("steering", _steeringLoop.RunAsync);
         _loops.Run("health check node ports", _healthPorts.RunAsync);
+        _loops.Run("doctor", TellOfNodeAsync);
         _loops.Run("kernel conntrack", _kernelConntrack.RunAsync);
         _loops.Run("health", new HealthWatch(_options.NodeName, Health, _source.Events, _log, _time).RunAsync);
+    }
+
+    private async Task TellOfNodeAsync(CancellationToken cancellation)
+    {
+        await _steeringLoop.Installed.WaitAsync(cancellation);
+        ILogger log = _loggers.CreateLogger("Doctor");
+        try
+        {
+            await NodeDoctor.TellAsync(_options.StateDirectory, log, cancellation);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            log.LogWarning("The node could not be examined {Reason}", e.Message); // it serves all the same
+        }
     }
 
     private async Task StartServersAsync(uint? group, CancellationToken cancellation)

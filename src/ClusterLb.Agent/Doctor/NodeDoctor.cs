@@ -1,5 +1,6 @@
 using ClusterLb.Agent.Capabilities;
 using ClusterLb.Agent.Doctor.Checks;
+using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Doctor;
 
@@ -7,14 +8,9 @@ namespace ClusterLb.Agent.Doctor;
 /// <remarks>To add a check: a class in <c>Checks/</c>, a line here, a row in docs/doctor.md.</remarks>
 public static class NodeDoctor
 {
-    /// <summary>All of them: first what everything else rests on.</summary>
-    internal static IReadOnlyList<ICheck> Checks { get; } =
+    /// <summary>Those about what else is on the node, which the agent looks at too when it starts.</summary>
+    internal static IReadOnlyList<ICheck> ChecksOfNode { get; } =
     [
-        new PrerequisitesCheck(),
-        new AgentCheck(),
-        new DataplaneCheck(),
-        new SteeringCheck(),
-        new ForwardingCheck(),
         new ReversePathCheck(),
         new BridgeCheck(),
         new ForwardPolicyCheck(),
@@ -23,6 +19,17 @@ public static class NodeDoctor
         new KubeProxyCheck(),
         new KernelConntrackCheck(),
         new NetworkPolicyCheck(),
+    ];
+
+    /// <summary>All of them: first what everything else rests on.</summary>
+    internal static IReadOnlyList<ICheck> Checks { get; } =
+    [
+        new PrerequisitesCheck(),
+        new AgentCheck(),
+        new DataplaneCheck(),
+        new SteeringCheck(),
+        new ForwardingCheck(),
+        .. ChecksOfNode,
     ];
 
     /// <summary>Runs all checks in the network namespace of the calling process.</summary>
@@ -40,6 +47,21 @@ public static class NodeDoctor
         }
 
         return new DoctorReport(results, CapabilityProbe.Read(node.Device));
+    }
+
+    /// <summary>Logs what is not well on the node: what an agent does once after it has installed its steering.</summary>
+    internal static async Task TellAsync(string stateDirectory, ILogger log, CancellationToken cancellation)
+    {
+        NodeFacts node = await NodeFacts.ReadAsync(stateDirectory, cancellation);
+        foreach (CheckResult check in ChecksOfNode.Select(check => Run(check, node)).Where(check => check.Verdict is CheckVerdict.Warning or CheckVerdict.Failed))
+        {
+            log.LogWarning("On this node something is not well {Check} {Finding} {Cost} {Advice}", check.Name, check.Finding, check.Cost, check.Advice);
+        }
+
+        foreach (Capability missing in CapabilityProbe.Read(node.Device).Where(capability => capability.State == CapabilityState.No))
+        {
+            log.LogInformation("This node cannot do something {Capability} {Detail} {Without}", missing.Name, missing.Detail, missing.Without);
+        }
     }
 
     /// <summary>One check; whatever keeps it from looking is its finding, so that the others are still told.</summary>

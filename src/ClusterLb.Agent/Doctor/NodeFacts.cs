@@ -20,6 +20,9 @@ internal sealed class NodeFacts
     /// <summary>What is steered, here and since this boot; null if nothing is, or if only root may read it.</summary>
     public SteeringRecord? Steering { get; init; }
 
+    /// <summary>Why the record of steering cannot be used though it is there; empty if it can.</summary>
+    public string RecordProblem { get; init; } = "";
+
     /// <summary>The record of steering tells of another network namespace than the calling process's.</summary>
     public bool IsElsewhere { get; init; }
 
@@ -55,14 +58,25 @@ internal sealed class NodeFacts
     public static async Task<NodeFacts> ReadAsync(string stateDirectory, CancellationToken cancellation = default)
     {
         var file = new SteeringRecordFile(stateDirectory);
-        SteeringRecord? steering = IfAllowed(file.Load);
+        SteeringRecord? steering = null;
+        string recordProblem = "";
+        try
+        {
+            steering = IfAllowed(file.Load);
+        }
+        catch (SteeringException e)
+        {
+            recordProblem = e.Message;
+        }
+
         (AgentStatus? agent, string problem) = await AskAsync(stateDirectory, cancellation);
         return new NodeFacts
         {
             StateDirectory = stateDirectory,
             Record = AgentRecord.Load(stateDirectory),
             Steering = steering,
-            IsElsewhere = steering is null && IfAllowed(() => file.IsElsewhere()),
+            RecordProblem = recordProblem,
+            IsElsewhere = steering is null && recordProblem.Length == 0 && IfAllowed(() => file.IsElsewhere()),
             Agent = agent,
             AgentProblem = problem,
         };

@@ -44,6 +44,7 @@ internal sealed class SteeringLoop : IDisposable
     private long _version; // of the inputs that the store has
     private long _versionInMaps;
     private bool _awaitsMaps; // a step found that the maps lag behind
+    private readonly TaskCompletionSource _installed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RepairPace _pace = new(); // of the loop
     private long _verifiedMs;
     private volatile bool _verify = true;
@@ -68,6 +69,9 @@ internal sealed class SteeringLoop : IDisposable
 
     /// <summary>Somebody keeps taking away what is put back; the argument says it in a sentence. On the loop's thread.</summary>
     public event Action<string>? Contested;
+
+    /// <summary>Ends when steering is installed for the first time.</summary>
+    public Task Installed => _installed.Task;
 
     /// <summary>What is installed. Any thread.</summary>
     public SteeringStatus Status => _status with { Repairs = _pace.Count, Contested = _contested };
@@ -319,6 +323,7 @@ internal sealed class SteeringLoop : IDisposable
             DestinationsGuessed = _clusterNetwork.RangeOrigin == ServiceRangeOrigin.Guessed,
             LastChange = changes.Count > 0 ? DateTimeOffset.UtcNow : _status.LastChange,
         };
+        _installed.TrySetResult();
     }
 
     private void TellChanges(IReadOnlyList<string> changes, SteeringInputs inputs)

@@ -13,7 +13,9 @@ internal sealed class SteeringCheck : ICheck
     {
         if (node.Steering is not { } record)
         {
-            return Finding.NotApplicable("nothing is installed in this network namespace");
+            return node.RecordProblem.Length == 0
+                ? Finding.NotApplicable("nothing is installed in this network namespace")
+                : Finding.Failed(node.RecordProblem, "it is not known what was installed, nor what was there before", "start the agent: it takes over what it finds");
         }
 
         string[] missing = [.. Missing(record)];
