@@ -17,7 +17,6 @@ internal static unsafe partial class ProcessInterop
     private const int WaitExited = 4;
     private const int WaitNoHang = 1;
     private const int CodeExited = 1; // CLD_EXITED
-    private const short PollIn = 1;
 
     private const int ReadWrite = 2;
     private const short SpawnSetSignalDefaults = 0x04;
@@ -138,23 +137,7 @@ internal static unsafe partial class ProcessInterop
 
     /// <summary>True once the process has ended.</summary>
     /// <exception cref="ObjectDisposedException">The descriptor was closed; one that closes meanwhile stays open until we return.</exception>
-    public static bool HasEnded(SafeFileHandle pidFd, int timeoutMs)
-    {
-        bool held = false;
-        try
-        {
-            pidFd.DangerousAddRef(ref held);
-            var entry = new PollEntry { Fd = (int)pidFd.DangerousGetHandle(), Events = PollIn };
-            return poll(&entry, 1, timeoutMs) > 0;
-        }
-        finally
-        {
-            if (held)
-            {
-                pidFd.DangerousRelease();
-            }
-        }
-    }
+    public static bool HasEnded(SafeFileHandle pidFd, int timeoutMs) => PollInterop.WaitReadable([pidFd], timeoutMs) != 0;
 
     /// <summary>Takes a child that has ended off the process table.</summary>
     /// <returns>How it ended, in words; null if it was not our child.</returns>
@@ -210,9 +193,6 @@ internal static unsafe partial class ProcessInterop
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int waitid(int kind, int id, int* info, int options);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int poll(PollEntry* entries, nuint count, int timeoutMs);
 
     [LibraryImport("libc")]
     private static partial uint geteuid();
@@ -271,13 +251,5 @@ internal static unsafe partial class ProcessInterop
 
         [FieldOffset(140)]
         public uint DeviceMinor;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollEntry
-    {
-        public int Fd;
-        public short Events;
-        public short Results;
     }
 }

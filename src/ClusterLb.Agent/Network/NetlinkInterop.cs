@@ -9,7 +9,6 @@ internal static partial class NetlinkInterop
     private const int AfNetlink = 16;
     private const int SockRaw = 3;
     private const int SockCloseOnExec = 0x80000;
-    private const short PollIn = 1;
     private const int Interrupted = 4; // EINTR
 
     /// <summary>NETLINK_ROUTE: interfaces, addresses, routes, rules.</summary>
@@ -53,23 +52,6 @@ internal static partial class NetlinkInterop
         return received < 0 ? -Marshal.GetLastPInvokeError() : (int)received;
     }
 
-    /// <summary>Waits for a datagram.</summary>
-    /// <returns>True if something can be received.</returns>
-    public static bool Wait(SafeFileHandle socket, int timeoutMs)
-    {
-        bool added = false;
-        socket.DangerousAddRef(ref added);
-        try
-        {
-            var entry = new PollEntry { Descriptor = (int)socket.DangerousGetHandle(), Events = PollIn };
-            return poll(ref entry, 1, timeoutMs) > 0;
-        }
-        finally
-        {
-            socket.DangerousRelease();
-        }
-    }
-
     [LibraryImport("libc", SetLastError = true)]
     private static partial int socket(int domain, int type, int protocol);
 
@@ -82,9 +64,6 @@ internal static partial class NetlinkInterop
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint recv(SafeFileHandle socket, ref byte buffer, nuint length, int flags);
 
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int poll(ref PollEntry entry, nuint count, int timeoutMs);
-
     // struct sockaddr_nl
     [StructLayout(LayoutKind.Sequential)]
     private struct SocketAddress
@@ -93,14 +72,5 @@ internal static partial class NetlinkInterop
         public ushort Padding;
         public uint PortId;
         public uint Groups;
-    }
-
-    // struct pollfd
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollEntry
-    {
-        public int Descriptor;
-        public short Events;
-        public short Returned;
     }
 }

@@ -56,7 +56,7 @@ internal sealed class NetlinkListener : IDisposable
         byte[] buffer = new byte[65_536];
         while (!_stop)
         {
-            if (!NetlinkInterop.Wait(_socket, WakeUpMs))
+            if (PollInterop.WaitReadable([_socket], WakeUpMs) == 0)
             {
                 continue;
             }

@@ -24,7 +24,6 @@ internal static unsafe partial class ControlSocketInterop
     private const int ShutdownBoth = 2;
     private const int DescriptorFlags = 2; // F_SETFD
     private const int DescriptorCloseOnExec = 1;
-    private const short PollIn = 0x001;
 
     // struct sockaddr_un: a family of two bytes, then 108 of path with its zero.
     private const int AddressLength = 110;
@@ -67,28 +66,6 @@ internal static unsafe partial class ControlSocketInterop
         int fd = -1;
         int length = sizeof(int);
         return Wrap(getsockopt(socket, SocketLevel, OptionPeerPidFd, &fd, &length) == 0 ? fd : -1, out errno);
-    }
-
-    /// <summary>Waits until handles can be read, or have failed.</summary>
-    /// <returns>One bit per handle; 0 after <paramref name="timeoutMs"/> (-1: never) or an interruption. Null handles are passed over.</returns>
-    public static int Poll(ReadOnlySpan<SafeFileHandle?> handles, int timeoutMs)
-    {
-        PollEntry* entries = stackalloc PollEntry[handles.Length];
-        for (int i = 0; i < handles.Length; i++)
-        {
-            entries[i] = new PollEntry { Fd = (int)(handles[i]?.DangerousGetHandle() ?? -1), Events = PollIn };
-        }
-
-        int ready = 0;
-        if (poll(entries, (nuint)handles.Length, timeoutMs) > 0)
-        {
-            for (int i = 0; i < handles.Length; i++)
-            {
-                ready |= entries[i].Results != 0 ? 1 << i : 0;
-            }
-        }
-
-        return ready;
     }
 
     /// <summary>Sends one message without waiting.</summary>
@@ -198,21 +175,10 @@ internal static unsafe partial class ControlSocketInterop
     private static partial int getsockopt(SafeFileHandle fd, int level, int option, int* value, int* length);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial int poll(PollEntry* entries, nuint count, int timeoutMs);
-
-    [LibraryImport("libc", SetLastError = true)]
     private static partial nint sendmsg(SafeFileHandle fd, MessageHeader* message, int flags);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint recvmsg(SafeFileHandle fd, MessageHeader* message, int flags);
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollEntry
-    {
-        public int Fd;
-        public short Events;
-        public short Results;
-    }
 
     [StructLayout(LayoutKind.Sequential)]
     private struct IoVector

@@ -80,7 +80,7 @@ public sealed class DataplaneProcess : IDisposable
         _socket.Listen();
         while (_exitStatus < 0)
         {
-            int ready = ControlSocketInterop.Poll(
+            int ready = PollInterop.WaitReadable(
                 [_wake, _socket.Handle, _agent?.Handle, _inheritance?.Fell], HasTask ? Timeout.Infinite : UnstartedLifeMs);
             if (!HasTask && ready == 0)
             {

@@ -46,7 +46,7 @@ public sealed class LinuxTunDevice : ITunDevice
     }
 
     /// <inheritdoc/>
-    public bool Wait(int queue, int timeoutMs) => TunInterop.Poll(_queues[queue], _wake, timeoutMs) == 1;
+    public bool Wait(int queue, int timeoutMs) => PollInterop.WaitReadable([_queues[queue], _wake], timeoutMs) == 1;
 
     /// <inheritdoc/>
     public void Send(PacketBatch batch)

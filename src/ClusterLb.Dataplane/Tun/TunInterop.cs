@@ -37,7 +37,6 @@ internal static unsafe partial class TunInterop
     private const int AddressFamilyInet = 2;
     private const int SocketDatagram = 2;
 
-    private const short PollIn = 0x001;
 
     /// <summary>The longest name of an interface, without the terminating zero (IFNAMSIZ - 1).</summary>
     public const int MaxNameLength = 15;
@@ -141,40 +140,6 @@ internal static unsafe partial class TunInterop
         }
     }
 
-    /// <summary>Waits until one of both can be read, or has failed.</summary>
-    /// <returns>Bit 0: the first; bit 1: the second; 0 after <paramref name="timeoutMs"/> or an interruption.</returns>
-    public static int Poll(SafeFileHandle first, SafeFileHandle second, int timeoutMs)
-    {
-        bool firstHeld = false;
-        bool secondHeld = false;
-        try
-        {
-            first.DangerousAddRef(ref firstHeld);
-            second.DangerousAddRef(ref secondHeld);
-            PollEntry* entries = stackalloc PollEntry[2];
-            entries[0] = new PollEntry { Fd = (int)first.DangerousGetHandle(), Events = PollIn };
-            entries[1] = new PollEntry { Fd = (int)second.DangerousGetHandle(), Events = PollIn };
-            if (poll(entries, 2, timeoutMs) <= 0)
-            {
-                return 0;
-            }
-
-            return (entries[0].Results != 0 ? 1 : 0) | (entries[1].Results != 0 ? 2 : 0);
-        }
-        finally
-        {
-            if (secondHeld)
-            {
-                second.DangerousRelease();
-            }
-
-            if (firstHeld)
-            {
-                first.DangerousRelease();
-            }
-        }
-    }
-
     /// <summary>A counter that wakes a poll: <see cref="Signal"/> makes it readable for good.</summary>
     public static SafeFileHandle CreateEvent()
     {
@@ -206,18 +171,7 @@ internal static unsafe partial class TunInterop
     private static partial nint write(SafeFileHandle fd, byte* buffer, nuint count);
 
     [LibraryImport("libc", SetLastError = true)]
-    private static partial int poll(PollEntry* entries, nuint count, int timeoutMs);
-
-    [LibraryImport("libc", SetLastError = true)]
     private static partial int eventfd(uint initial, int flags);
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct PollEntry
-    {
-        public int Fd;
-        public short Events;
-        public short Results;
-    }
 
     /// <summary>struct ifreq: a name of 16 bytes, then a union of 24.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 40)]
