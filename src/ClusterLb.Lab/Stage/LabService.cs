@@ -22,6 +22,9 @@ public sealed record LabService(
     /// <summary>Endpoints that are listed as terminating, and serve.</summary>
     public IReadOnlyList<LabPod> Terminating { get; init; } = [];
 
+    /// <summary>How long a client stays with its backend (sessionAffinity ClientIP); 0: no session affinity.</summary>
+    public int AffinitySeconds { get; init; }
+
     /// <summary>Of the Service object, by name.</summary>
     public IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
 

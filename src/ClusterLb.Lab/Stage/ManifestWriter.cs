@@ -64,6 +64,8 @@ public static class ManifestWriter
               externalTrafficPolicy: {(service.Exposure is null ? "null" : service.Exposure.IsLocal ? "Local" : "Cluster")}
               externalIPs: {List(service.Exposure?.ExternalIps)}
               loadBalancerSourceRanges: {List(service.Exposure?.SourceRanges)}
+              sessionAffinity: {(service.AffinitySeconds > 0 ? "ClientIP" : "None")}
+              sessionAffinityConfig: {(service.AffinitySeconds > 0 ? $"{{clientIP: {{timeoutSeconds: {service.AffinitySeconds}}}}}" : "null")}
               selector:
                 app: {service.Name}
               ports:

@@ -28,5 +28,16 @@ internal static class Eventually
         }
     }
 
+    /// <summary>The same, for what takes its time.</summary>
+    public static async Task IsAsync(Func<string> what, Func<Task<bool>> holds)
+    {
+        long started = Stopwatch.GetTimestamp();
+        while (!await holds())
+        {
+            Assert.True(Stopwatch.GetElapsedTime(started) < Patience, $"still not so after {Patience.TotalSeconds} s: {what()}");
+            await Task.Delay(10);
+        }
+    }
+
     public static Task IsAsync(string what, Func<bool> holds) => IsAsync(what, () => Task.FromResult(holds()));
 }

@@ -16,8 +16,8 @@ public sealed class FlowLabFixture : ExposedLabFixture
 {
     protected override string Tag => "f";
 
-    // Every test changes services several times.
-    protected override LabSettings Settings => new(KubeProxy: "iptables: {minSyncPeriod: 20ms}");
+    // Every test changes services several times; and source ports shall run out with few clients.
+    protected override LabSettings Settings => new("iptables: {minSyncPeriod: 20ms, syncPeriod: 2s}", "snatPorts: 5000-5009");
 
     /// <summary>A service by cluster IP, node port, load balancer and external address.</summary>
     /// <param name="index">Its own: 60 to 90.</param>
@@ -54,7 +54,7 @@ public sealed class FlowLabFixture : ExposedLabFixture
         foreach (bool ipv6 in (bool[])[false, true])
         {
             string last = "";
-            await Eventually.IsAsync($"{service.Name} is answered by {string.Join(" or ", wanted)}, not by {last}", async () =>
+            await Eventually.IsAsync(() => $"{service.Name} is answered by {string.Join(" or ", wanted)}, not by {last}", async () =>
             {
                 Attempt attempt = await Connector.OnceAsync(To(from, service, kind, ipv6), ConnectProtocol.Tcp, Timeout);
                 last = attempt.Answer?.Pod ?? attempt.Failure;
