@@ -46,7 +46,6 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     private Exception? _failure;
     private long _resyncsSeen; // of the reconcile loop's thread
     private bool _isStuck; // a loop did not end: nothing that it may use is taken away, the process ends with it
-    private RefusedFlowWatch? _refused; // of the reconcile loop's thread
     private string _fullMaps = ""; // as last told; of the reconcile loop's thread
 
     // Outlives all other parts: what they leave behind is removed under it.
@@ -270,6 +269,8 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _loops.Run("health check node ports", _healthPorts.RunAsync);
         _loops.Run("doctor", TellOfNodeAsync);
         _loops.Run("kernel conntrack", _kernelConntrack.RunAsync);
+        _loops.Run("refused flows", token => new RefusedFlowWatch(_source.Events, _options.NodeName, _log)
+            .RunAsync(() => PipelineCounters.Read(_options.StateDirectory).Drops, _time, token));
         _loops.Run("health", new HealthWatch(_options.NodeName, Health, _source.Events, _log, _time).RunAsync);
     }
 
@@ -356,8 +357,6 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         {
             _resyncsSeen = status.Resyncs;
             Trim(isFirst: status.Resyncs == 1);
-            _refused ??= new RefusedFlowWatch(_source.Events, _options.NodeName, _log);
-            _refused.Look(PipelineCounters.Read(_options.StateDirectory).Drops);
         }
 
         _healthPorts.SetServices(status.HealthChecks);

@@ -15,8 +15,24 @@ internal sealed class RefusedFlowWatch(IEventSink events, string nodeName, ILogg
         (DropReason.SnatPortsExhausted, "no source port is free towards a backend that many masqueraded connections go to; give the service more backends, or conntrack.snatPorts more ports"),
     ];
 
+    // Often enough to be near the cause, seldom enough not to fill the log of a node that is short of ports for hours.
+    private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
+
     private readonly ulong[] _seen = new ulong[Watched.Length];
     private bool _hasLooked;
+
+    /// <summary>Looks now and then until cancelled.</summary>
+    /// <param name="read">Reads the dataplane's counters.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task RunAsync(Func<Func<DropReason, ulong>> read, TimeProvider time, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            Look(read());
+            await Task.Delay(Period, time, cancellation);
+        }
+    }
 
     /// <summary>Compares with the last look. What was refused before the first one is old news.</summary>
     /// <param name="drops">The dataplane's counter of a reason.</param>
