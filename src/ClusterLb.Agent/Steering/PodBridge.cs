@@ -23,10 +23,12 @@ internal sealed record PodBridge(string Name, string HardwareAddress, IpPrefix S
     public static ImmutableArray<PodBridge> Find(
         NodeNetwork network, IReadOnlyCollection<IpPrefix> podRanges, BridgeFix? chosen, Func<bool> canTakeUp)
     {
-        bool callsIptables = Sysctls.Read(CallIptables) == "1";
-        bool callsIp6tables = Sysctls.Read(CallIp6tables) == "1";
+        (bool callsIptables, bool callsIp6tables) = Netfilter();
         return Find(network, podRanges, callsIptables, callsIp6tables, chosen, canTakeUp);
     }
+
+    /// <summary>Whether br_netfilter shows switched packets of IPv4 and IPv6 to the node's rules. A change sends no event.</summary>
+    public static (bool Ipv4, bool Ipv6) Netfilter() => (Sysctls.Read(CallIptables) == "1", Sysctls.Read(CallIp6tables) == "1");
 
     /// <inheritdoc cref="Find(NodeNetwork, IReadOnlyCollection{IpPrefix}, BridgeFix?, Func{bool})"/>
     internal static ImmutableArray<PodBridge> Find(

@@ -38,6 +38,7 @@ internal sealed class SteeringLoop : IDisposable
     private LocalNode? _node;
     private ImmutableArray<IpPrefix> _serviceCidrs = [];
     private ImmutableArray<PodBridge> _bridges = [];
+    private (bool Ipv4, bool Ipv6) _bridgeNetfilter; // as it was when they were found
     private bool? _canTakeUp; // the kernel's answer does not change
     private NetworkInputs? _inputs;
     private SteeringInputs? _applied;
@@ -191,7 +192,7 @@ internal sealed class SteeringLoop : IDisposable
         try
         {
             _verify |= Environment.TickCount64 - _verifiedMs >= _options.SyncPeriod.TotalMilliseconds
-                || (_applied is not null && !_steering.HasSettings(_applied));
+                || (_applied is not null && (!_steering.HasSettings(_applied) || (!_bridges.IsEmpty && PodBridge.Netfilter() != _bridgeNetfilter)));
         }
         catch (SteeringException)
         {
@@ -375,6 +376,7 @@ internal sealed class SteeringLoop : IDisposable
 
     private void FindBridges(NetworkInputs inputs)
     {
+        _bridgeNetfilter = PodBridge.Netfilter();
         ImmutableArray<PodBridge> found = PodBridge.Find(
             Network, [.. inputs.PodRanges, .. _node?.PodRanges ?? []], _options.Steering.BridgedPods, () => _canTakeUp ??= NodeSteering.CanTakeUpFromBridges());
         if (!found.SequenceEqual(_bridges))

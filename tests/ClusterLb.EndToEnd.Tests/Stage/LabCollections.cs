@@ -30,6 +30,13 @@ public sealed class BridgedLabCollection : ICollectionFixture<BridgedLabFixture>
     public const string Name = "lab with bridged pods";
 }
 
+/// <summary>The same lab, without offloads on the nodes' side of every link.</summary>
+[CollectionDefinition(Name)]
+public sealed class PlainBridgedLabCollection : ICollectionFixture<PlainBridgedLabFixture>
+{
+    public const string Name = "lab with bridged pods, without offloads";
+}
+
 /// <summary>A lab for the tests that change services and kill processes.</summary>
 [CollectionDefinition(Name)]
 public sealed class ChangingLabCollection : ICollectionFixture<ChangingLabFixture>
@@ -70,7 +77,18 @@ public sealed class OneQueueLabFixture : LabFixture
     protected override int Queues => 1;
 }
 
-public sealed class BridgedLabFixture : LabFixture
+public sealed class PlainBridgedLabFixture : BridgedLabFixture
+{
+    protected override string Tag => "s";
+
+    public override async Task InitializeAsync()
+    {
+        await base.InitializeAsync();
+        SwitchOffloadsOff();
+    }
+}
+
+public class BridgedLabFixture : LabFixture
 {
     protected override string Tag => "r";
 
