@@ -47,7 +47,8 @@ internal sealed class NodeFacts
     }
 
     /// <summary>Those of others.</summary>
-    public IEnumerable<FirewallChain> ForeignChains => Firewall.Where(chain => chain is not { Program: "nft", Family: "inet", Table: NftRuleset.Table });
+    public IEnumerable<FirewallChain> ForeignChains => Firewall.Where(chain =>
+        chain is not ({ Program: "nft", Family: "inet", Table: NftRuleset.Table } or { Program: "nft", Family: "bridge", Table: BridgeRuleset.Table }));
 
     /// <summary>The address families that are steered, or would be: those that the kernel has.</summary>
     public IEnumerable<bool> Families =>

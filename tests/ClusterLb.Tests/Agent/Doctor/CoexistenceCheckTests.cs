@@ -51,6 +51,24 @@ public sealed class CoexistenceCheckTests
         Assert.Contains(words, finding.Text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("inet")]
+    [InlineData("bridge")] // only where pods are ports of one
+    public void Our_own_tables_are_nobody_elses(string family)
+    {
+        var own = new FirewallChain
+        {
+            Program = "nft",
+            Family = family,
+            Table = "clb",
+            Name = "pre",
+            Hook = "prerouting",
+            Rules = [new FirewallRule { Text = "", Marks = [new MarkUse(true, 0x10000, true)] }],
+        };
+
+        Assert.Equal(CheckVerdict.Ok, new MarkBitsCheck().Look(Node([own])).Verdict);
+    }
+
     [Fact]
     public void Free_bits_are_named()
     {
