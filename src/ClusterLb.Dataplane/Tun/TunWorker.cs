@@ -27,6 +27,9 @@ public sealed class TunWorker
     // An idle worker wakes ten times a second, and a client is to be told within one: some milliseconds, when nobody waits.
     private const int IdleOrphanSlice = 131_072;
 
+    // How long an idle worker waits in the middle of a look: a slice ends early when it has asked as many as may be asked at once.
+    private const int OrphanSliceMs = 1;
+
     private const long NanosecondsPerMillisecond = 1_000_000;
 
     private readonly int _number;
@@ -112,7 +115,7 @@ public sealed class TunWorker
         {
             Handle(NowNs());
         }
-        else if (!_device.Wait(_number, idleMs))
+        else if (!_device.Wait(_number, _orphans.IsLooking ? Math.Min(idleMs, OrphanSliceMs) : idleMs))
         {
             DoChores(NowNs(), _idleSweep, IdleOrphanSlice);
         }

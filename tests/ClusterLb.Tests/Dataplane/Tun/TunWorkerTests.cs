@@ -45,6 +45,35 @@ public sealed class TunWorkerTests
     }
 
     [Fact]
+    public void An_idle_worker_asks_for_all_connections_whose_backend_has_left()
+    {
+        const int Connections = 100; // more than are asked in one slice
+        using var fixture = new WorkerFixture();
+        PipelineFixture lb = fixture.Lb.WithService($"{Frontend}/TCP", Backend);
+        lb.NowMs = Environment.TickCount64;
+        for (int port = 1; port <= Connections; port++)
+        {
+            lb.Send(Packet.Tcp($"10.244.1.9:{port}", Frontend).Syn());
+            lb.Send(Packet.Tcp(Backend, $"10.244.1.9:{port}").SynAck());
+        }
+
+        lb.WithService($"{Frontend}/TCP").WithoutServing($"{Frontend}/TCP", Backend);
+        var asked = new HashSet<string>(StringComparer.Ordinal);
+        for (int i = 0; i < 10_000 && asked.Count < Connections; i++)
+        {
+            fixture.Workers[0].RunOnce(idleMs: 1);
+            while (fixture.Sent() is { } frame)
+            {
+                Assert.Equal(new byte[VnetHeader.Length], frame[..VnetHeader.Length]);
+                asked.Add(PacketText.Describe(frame.AsSpan(VnetHeader.Length)));
+            }
+        }
+
+        Assert.Equal(Connections, asked.Count);
+        Assert.All(asked, text => Assert.Contains($"> {Backend} tcp [S] checksums ok", text, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void A_dropped_packet_is_not_written()
     {
         using var fixture = new WorkerFixture();
