@@ -1,3 +1,4 @@
+using ClusterLb.Agent;
 using ClusterLb.Agent.Steering;
 using ClusterLb.Dataplane;
 
@@ -306,5 +307,18 @@ public sealed class NodeSteeringTests
         Assert.Contains("iif lb0 goto 100", node.Ip("rule"));
         node.Remove();
         Assert.Equal(before, node.State());
+    }
+
+    [NamespaceFact]
+    public void A_setting_of_the_kernels_flow_table_that_cannot_be_written_stops_nothing()
+    {
+        using var node = new SteeredNode();
+        SteeringInputs inputs = node.Inputs with { Conntrack = new KernelConntrackOptions { TcpEstablishedTimeout = TimeSpan.FromDays(1_000_000) } }; // the kernel refuses it
+
+        Assert.NotEqual(0, node.Install(inputs));
+
+        Assert.Equal(0, node.Install(inputs));
+        Assert.Contains("lookup 200", node.Ip("rule"));
+        Assert.Equal("3600", node.Sysctl("netfilter/nf_conntrack_tcp_timeout_close_wait")); // those that can are written
     }
 }
