@@ -20,6 +20,6 @@ public sealed record BridgeWords(string What, string Cost, string Advice)
         _ => new(
             "services are masqueraded between pods of the bridge",
             "these backends see the node's address instead of the client's",
-            "if it was not chosen (steering.bridgedPods): a kernel with nft's bridge family, CONFIG_NF_TABLES_BRIDGE"),
+            "if it was not chosen (steering.bridgedPods): say where pods are (clusterCIDR), switch br_netfilter on, or take a kernel with CONFIG_NF_TABLES_BRIDGE"),
     };
 }

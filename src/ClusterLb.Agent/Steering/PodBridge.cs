@@ -53,21 +53,23 @@ internal sealed record PodBridge(string Name, string HardwareAddress, IpPrefix S
         return
         [
             .. found.Distinct().OrderBy(f => f.Bridge.Name, StringComparer.Ordinal).ThenBy(f => f.Subnet.Address).ThenBy(f => f.Subnet.Length)
-                .Select(f => new PodBridge(f.Bridge.Name, f.Bridge.HardwareAddress, f.Subnet, FixFor(f.Bridge, f.Subnet.Address.IsIpv4))),
+                .Select(f => new PodBridge(f.Bridge.Name, f.Bridge.HardwareAddress, f.Subnet, FixFor(f.Bridge, f.Subnet))),
         ];
 
         bool IsPods(NetworkInterface bridge, IpPrefix subnet)
         {
-            bool known = podRanges.Any(range => range.Address.IsIpv4 == subnet.Address.IsIpv4);
-            return known
+            return AreKnown(subnet)
                 ? podRanges.Any(range => range.Contains(subnet.Address) || subnet.Contains(range.Address))
                 : network.Interfaces.Any(port => port.MasterIndex == bridge.Index);
         }
 
-        BridgeFix FixFor(NetworkInterface bridge, bool isIpv4) =>
+        bool AreKnown(IpPrefix subnet) => podRanges.Any(range => range.Address.IsIpv4 == subnet.Address.IsIpv4);
+
+        // Whoever may not be a pod is not routed instead of switched: masquerading touches nothing but services.
+        BridgeFix FixFor(NetworkInterface bridge, IpPrefix subnet) =>
             chosen is { } fix ? fix
             : !canFix ? BridgeFix.Masquerade
-            : (isIpv4 ? callsIptables || bridge.CallsIptables : callsIp6tables || bridge.CallsIp6tables) ? BridgeFix.ConnectionMark
-            : BridgeFix.Routed;
+            : (subnet.Address.IsIpv4 ? callsIptables || bridge.CallsIptables : callsIp6tables || bridge.CallsIp6tables) ? BridgeFix.ConnectionMark
+            : AreKnown(subnet) ? BridgeFix.Routed : BridgeFix.Masquerade;
     }
 }
