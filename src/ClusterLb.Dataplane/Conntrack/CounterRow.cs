@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Dataplane.Conntrack;
@@ -9,20 +10,26 @@ public readonly struct CounterRow
     /// <summary>Words per worker: 1 KiB, whole cache lines, so that workers do not slow each other.</summary>
     public const int Words = 128;
 
-    private readonly MapFile _file;
+    private readonly object _memory; // keeps what _address points to
     private readonly nint _address;
 
     internal CounterRow(MapFile file, int worker)
     {
-        _file = file;
+        _memory = file;
         _address = file.AddressOf(file.Spec.PlacesOffset + ((long)worker * Words * sizeof(ulong)));
     }
 
-    /// <summary>A row of its own, in anonymous memory.</summary>
-    public static CounterRow CreateInMemory() => new(MapFile.CreateAnonymous(FlowTables.CountersSpec(1)), 0);
+    private CounterRow(ulong[] pinned)
+    {
+        _memory = pinned;
+        _address = Marshal.UnsafeAddrOfPinnedArrayElement(pinned, 0);
+    }
 
-    /// <summary>The file that keeps the memory mapped.</summary>
-    internal MapFile File => _file;
+    /// <summary>A row of its own, in this process's memory, which goes as any object goes.</summary>
+    public static CounterRow CreateInMemory() => new(GC.AllocateArray<ulong>(Words, pinned: true));
+
+    /// <summary>What must live as long as the row is used.</summary>
+    internal object Memory => _memory;
 
     /// <summary>Adds to a counter. A store of eight aligned bytes: readers never see half of it.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -3,4 +3,5 @@ namespace ClusterLb.Lab.Stage;
 /// <summary>Further lines of the configuration that the lab's agents get.</summary>
 /// <param name="KubeProxy">Of the KubeProxyConfiguration; default: detectLocalMode ClusterCIDR.</param>
 /// <param name="Conntrack">Further fields of the ClusterLbConfiguration's section conntrack: <c>snatPorts: 5000-5009</c>.</param>
-public sealed record LabSettings(string KubeProxy = "detectLocalMode: ClusterCIDR", string Conntrack = "");
+/// <param name="Flows">That fit into the flow tables, per family.</param>
+public sealed record LabSettings(string KubeProxy = "detectLocalMode: ClusterCIDR", string Conntrack = "", int Flows = 65_536);

@@ -16,6 +16,18 @@ public sealed class FlowFilesTests : IDisposable
     private readonly string _directory = Directory.CreateTempSubdirectory("clb-flows-").FullName;
 
     [Fact]
+    public void Whoever_reads_the_counters_again_and_again_leaves_no_memory_mapped()
+    {
+        using FlowTables flows = FlowTables.OpenForWriting(_directory, Small, _ => { });
+        for (int i = 0; i < 300; i++)
+        {
+            PipelineCounters.Read(_directory);
+        }
+
+        Assert.InRange(File.ReadLines("/proc/self/maps").Count(line => line.Contains("counters", StringComparison.Ordinal)), 0, 100);
+    }
+
+    [Fact]
     public void The_next_process_knows_a_late_reply_of_a_backend_without_flows()
     {
         using var maps = new DictionaryLbMaps();
