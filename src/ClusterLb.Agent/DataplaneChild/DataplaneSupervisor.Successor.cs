@@ -115,7 +115,7 @@ public sealed partial class DataplaneSupervisor
                 DataplaneStatus status = await AskStatusAsync(link, cancellation);
                 RefuseOtherBuild(status);
                 var request = new ControlMessage { Kind = ControlKind.Succeed, Descriptors = estate.Names, Estate = identity };
-                await link.RequestAsync(request, AnswerTimeout, [.. estate.Handles], cancellation);
+                await link.RequestAsync(request, StartTimeout, [.. estate.Handles], cancellation); // it rehearses before it answers
                 _launcher.PublishSuccessor();
                 _successorPid = status.Pid;
             }

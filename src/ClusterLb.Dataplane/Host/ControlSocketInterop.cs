@@ -38,6 +38,15 @@ internal static unsafe partial class ControlSocketInterop
     public static SafeFileHandle Create(out int errno) =>
         Wrap(socket(AddressFamilyUnix, SequencedPackets | CloseOnExec, 0), out errno);
 
+    /// <summary>Two sockets that are connected with each other and do not block: what is written to one is read, packet by packet, from the other.</summary>
+    public static SafeFileHandle[] CreatePair()
+    {
+        int* ends = stackalloc int[2];
+        return socketpair(AddressFamilyUnix, SequencedPackets | CloseOnExec | NonBlocking, 0, ends) == 0
+            ? [new SafeFileHandle(ends[0], ownsHandle: true), new SafeFileHandle(ends[1], ownsHandle: true)]
+            : throw new ControlSocketException($"socketpair failed with {Errno.Name(LastError())}; is the limit of open files reached?");
+    }
+
     public static int Bind(SafeFileHandle socket, string path)
     {
         byte* address = stackalloc byte[AddressLength];
@@ -152,6 +161,9 @@ internal static unsafe partial class ControlSocketInterop
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport("libc", SetLastError = true)]
+    private static partial int socketpair(int domain, int type, int protocol, int* ends);
 
     [LibraryImport("libc", SetLastError = true)]
     private static partial int bind(SafeFileHandle fd, byte* address, uint length);

@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Runtime.InteropServices;
 using ClusterLb.Dataplane.Tun;
 using Microsoft.Win32.SafeHandles;
@@ -208,8 +210,10 @@ public sealed class DataplaneProcess : IDisposable
             throw new ControlSocketException("This dataplane serves already.");
         }
 
+        long begun = Stopwatch.GetTimestamp();
         _workers = DataplaneWorkers.Start(names, descriptors, OnWorkerFailed, TimeProvider.System);
-        Say(LogLevels.Information, $"Dataplane {Environment.ProcessId} serves {_workers.Count} queues, generation {_workers.Generation}: {_workers.Adopted}.");
+        Say(LogLevels.Information, string.Create(CultureInfo.InvariantCulture,
+            $"Dataplane {Environment.ProcessId} serves {_workers.Count} queues, generation {_workers.Generation}: {_workers.Adopted}; in {Stopwatch.GetElapsedTime(begun).TotalMilliseconds:0.0} ms."));
     }
 
     private void Succeed(ControlMessage request, SafeFileHandle[] descriptors)
@@ -219,7 +223,21 @@ public sealed class DataplaneProcess : IDisposable
             throw new ControlSocketException("This dataplane has its task already.");
         }
 
+        Rehearse();
         _inheritance = new Inheritance(_lease, request.Descriptors ?? [], descriptors, request.Estate ?? "");
+    }
+
+    [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Without it all works, a little later.")]
+    private void Rehearse()
+    {
+        try
+        {
+            DataplaneRehearsal.Run();
+        }
+        catch (Exception e)
+        {
+            Say(LogLevels.Warning, $"Process {Environment.ProcessId} will need longer to take over, for it could not rehearse it: {e.Message}");
+        }
     }
 
     /// <summary>The dataplane before us is dead, however it died, and its packets wait in the queues. The agent need not live.</summary>
