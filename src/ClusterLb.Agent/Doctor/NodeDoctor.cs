@@ -74,7 +74,7 @@ public static class NodeDoctor
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            bool isRight = e is UnauthorizedAccessException || e.InnerException is UnauthorizedAccessException;
+            bool isRight = e is UnauthorizedAccessException || e.InnerException is UnauthorizedAccessException || !Preflight.HasCapability(Preflight.NetAdmin);
             finding = Finding.Warning($"could not look: {e.Message}", "not known", isRight ? "run as root" : "");
         }
 
