@@ -1,3 +1,4 @@
+using ClusterLb.Agent.DataplaneChild;
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Lab.Client;
 using ClusterLb.Lab.Stage;
@@ -31,6 +32,7 @@ public sealed class PodReplacementTests(ChangingLabFixture fixture) : IAsyncLife
         {
             File.WriteAllText(Agent.ConfigFile, _configuration);
             await EndAllAsync();
+            new DataplaneCgroup(Container.Root).Remove();
             Agent.Start();
             await Agent.WaitUntilHealthyAsync(Patience);
         }
