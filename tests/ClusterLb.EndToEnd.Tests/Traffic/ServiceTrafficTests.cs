@@ -140,3 +140,6 @@ public sealed class ServiceTraffic_with_offloads(LabFixture fixture) : ServiceTr
 
 [Collection(PlainLabCollection.Name)]
 public sealed class ServiceTraffic_without_offloads(PlainLabFixture fixture) : ServiceTrafficTests(fixture);
+
+[Collection(OneQueueLabCollection.Name)]
+public sealed class ServiceTraffic_with_one_queue(OneQueueLabFixture fixture) : ServiceTrafficTests(fixture);
