@@ -9,6 +9,9 @@ public sealed class DataplaneCgroup(string root)
     /// <summary>The group, below the root (cgroup v2) or below each hierarchy in it (v1).</summary>
     public const string Name = "clusterlb";
 
+    private const int RemovalMs = 1_000;
+    private const int RemovalIntervalMs = 20;
+
     private const string Processes = "cgroup.procs";
 
     // A cpuset of v1 takes no process before it has both.
@@ -50,19 +53,32 @@ public sealed class DataplaneCgroup(string root)
         return string.Join("; ", problems);
     }
 
-    /// <summary>Removes the groups, if nothing is in them.</summary>
+    /// <summary>Removes the groups, unless somebody else's dataplane is in them.</summary>
     public void Remove()
     {
-        foreach (string group in Roots().Select(hierarchy => Path.Combine(hierarchy, Name)).Where(Directory.Exists))
+        string[] groups = [.. Roots().Select(hierarchy => Path.Combine(hierarchy, Name))];
+
+        // A process that was killed a moment ago is in its groups until its memory is given back.
+        for (long begun = Environment.TickCount64; !groups.All(TryRemove) && Environment.TickCount64 - begun < RemovalMs;)
         {
-            try
-            {
-                Directory.Delete(group);
-            }
-            catch (IOException)
-            {
-                // Somebody else's dataplane is in it.
-            }
+            Thread.Sleep(RemovalIntervalMs);
+        }
+    }
+
+    private static bool TryRemove(string group)
+    {
+        try
+        {
+            Directory.Delete(group);
+            return true;
+        }
+        catch (DirectoryNotFoundException)
+        {
+            return true;
+        }
+        catch (IOException)
+        {
+            return false;
         }
     }
 
