@@ -22,7 +22,7 @@ class Proxy:
     """Started at once; `stop` ends it. What it left in its namespace goes with the namespace."""
 
     def __init__(self, kind, program, kubeconfig, namespace, address):
-        self.kind, self.program = kind, program
+        self.kind, self.program, self.namespace = kind, program, namespace
         self.metrics_url = f"http://{address}:10249/metrics"
         self.folder = tempfile.mkdtemp(prefix="clb-bench-")
         self.state = f"{self.folder}/state"
@@ -46,7 +46,8 @@ class Proxy:
     def pids(self):
         pids = [self.process.pid]
         if self.kind == "clusterlb":
-            pids.append(self.verb("status")["agent"]["dataplane"]["pid"])
+            agent = self.verb("status")["agent"]
+            pids += [pid for pid in (agent["dataplane"]["pid"], agent.get("successor")) if pid]
         return pids
 
     def metric(self, name):
@@ -109,6 +110,8 @@ class Proxy:
                 self.process.kill()
                 self.process.wait()
         if self.kind == "clusterlb":
-            subprocess.run([self.program, "cleanup", "--state-dir", self.state], capture_output=True)
+            done = subprocess.run(["ip", "netns", "exec", self.namespace, self.program, "cleanup", "--state-dir", self.state], capture_output=True, text=True)
+            if done.returncode:
+                raise ProxyError(f"cleanup: {done.stderr}")
         self.log.close()
         shutil.rmtree(self.folder, ignore_errors=True)
