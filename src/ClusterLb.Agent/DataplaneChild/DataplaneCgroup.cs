@@ -85,17 +85,16 @@ public sealed class DataplaneCgroup(string root)
     private static void Move(string hierarchy, int pid)
     {
         string group = Path.Combine(hierarchy, Name);
-        if (!Directory.Exists(group))
+        Directory.CreateDirectory(group);
+        foreach (string file in CpusetFiles.Where(file => IsBlank(Path.Combine(group, file))))
         {
-            Directory.CreateDirectory(group);
-            foreach (string file in CpusetFiles.Where(file => File.Exists(Path.Combine(hierarchy, file))))
-            {
-                File.WriteAllText(Path.Combine(group, file), File.ReadAllText(Path.Combine(hierarchy, file)));
-            }
+            File.WriteAllText(Path.Combine(group, file), File.ReadAllText(Path.Combine(hierarchy, file))); // none may enter before
         }
 
         File.WriteAllText(Path.Combine(group, Processes), pid.ToString(CultureInfo.InvariantCulture));
     }
+
+    private static bool IsBlank(string file) => File.Exists(file) && string.IsNullOrWhiteSpace(File.ReadAllText(file));
 
     // "cpu" and "cpuacct" are links where both are one hierarchy.
     private string[] Roots() => File.Exists(Path.Combine(root, Processes)) ? [root] : Directory.Exists(root)

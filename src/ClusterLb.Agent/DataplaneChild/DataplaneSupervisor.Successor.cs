@@ -114,9 +114,9 @@ public sealed partial class DataplaneSupervisor
             {
                 DataplaneStatus status = await AskStatusAsync(link, cancellation);
                 RefuseOtherBuild(status);
+                _launcher.PublishSuccessor(); // before it has its task: should this agent die, the next one finds it
                 var request = new ControlMessage { Kind = ControlKind.Succeed, Descriptors = estate.Names, Estate = identity };
                 await link.RequestAsync(request, StartTimeout, [.. estate.Handles], cancellation); // it rehearses before it answers
-                _launcher.PublishSuccessor();
                 _successorPid = status.Pid;
             }
             catch
@@ -141,9 +141,11 @@ public sealed partial class DataplaneSupervisor
             return null;
         }
 
+        bool isServing = false;
         try
         {
             DataplaneStatus status = await AskStatusAsync(link, cancellation);
+            isServing = status.Serving;
             if (status.IsSuccessor && status.Build == DataplaneProcess.Build && status.Estate == estate)
             {
                 _successorPid = status.Pid;
@@ -159,6 +161,12 @@ public sealed partial class DataplaneSupervisor
         {
             link.Dispose();
             throw;
+        }
+
+        if (isServing)
+        {
+            link.Dispose();
+            throw new ControlSocketException("The last successor serves by now."); // whoever watches the dataplane finds it
         }
 
         await EndAsync(link);

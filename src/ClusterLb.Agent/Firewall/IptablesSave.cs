@@ -148,7 +148,11 @@ internal static class IptablesSave
         for (int at; (at = words.IndexOf("--comment")) > 0;)
         {
             words.RemoveRange(at, Math.Min(2, words.Count - at)); // and what it says
-            words.RemoveRange(words.LastIndexOf("-m", at), 2); // -m comment
+            int match = words.LastIndexOf("-m", at - 1);
+            if (match >= 0)
+            {
+                words.RemoveRange(match, 2); // -m comment
+            }
         }
 
         return words;

@@ -261,6 +261,7 @@ internal sealed class HealthCheckNodePorts : IAsyncDisposable
                 _log.LogInformation(KlogLevel.Lifecycle, "Opening healthcheck {Service} {Port}", port.Service.ToString(), port.Port);
             }
 
+            _answers.TryAdd((port.IsIpv4, port.Port), port); // before it listens: the first who connects is answered. Another service that has the port keeps it
             foreach (IPAddress address in addresses)
             {
                 var endpoint = new IPEndPoint(address, port.Port);
@@ -270,11 +271,11 @@ internal sealed class HealthCheckNodePorts : IAsyncDisposable
 
             port.Open = open;
             port.Problem = null;
-            _answers[(port.IsIpv4, port.Port)] = port;
         }
         catch (SocketException e)
         {
             open.ForEach(_listeners.Close); // all or none: half an answer is worse than none
+            StopAnswering(port);
             Fail(port, $"listen {new IPEndPoint(addresses[open.Count], port.Port)}: {e.Message}");
         }
     }
@@ -301,8 +302,11 @@ internal sealed class HealthCheckNodePorts : IAsyncDisposable
             _listeners.Close(address);
         }
 
-        _answers.TryRemove(new KeyValuePair<(bool, int), HealthCheckPort>((port.IsIpv4, port.Port), port));
+        StopAnswering(port);
     }
+
+    private void StopAnswering(HealthCheckPort port) =>
+        _answers.TryRemove(new KeyValuePair<(bool, int), HealthCheckPort>((port.IsIpv4, port.Port), port));
 
     private async Task AnswerAsync(HttpContext context)
     {

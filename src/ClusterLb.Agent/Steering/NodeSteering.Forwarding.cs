@@ -11,6 +11,13 @@ public sealed partial class NodeSteering
     /// </remarks>
     private void RepairForwarding(SteeringInputs inputs)
     {
+        if (Record.AcceptsForwarding != inputs.Options.AcceptForwarding)
+        {
+            RemoveForwarding(); // nothing, where it was not accepted before
+            Record.AcceptsForwarding = inputs.Options.AcceptForwarding;
+            _file.Save(Record); // before the rules are there: what a lost record left is removed in the end, too
+        }
+
         if (!inputs.Options.AcceptForwarding)
         {
             return;
@@ -28,8 +35,6 @@ public sealed partial class NodeSteering
                     continue;
                 }
 
-                Record.AcceptsForwarding = true;
-                _file.Save(Record);
                 if (at >= 0)
                 {
                     Tool.Run(Iptables(ipv6), ["-w", "-D", "FORWARD", .. match.Split(' ')]); // somebody put an end before it

@@ -44,9 +44,9 @@ public sealed record SteeringOptions
     /// <summary>What is done about pods on bridges. Null: by itself, the cheapest that this node allows.</summary>
     public BridgeFix? BridgedPods { get; init; }
 
-    /// <summary>True if what was installed by one can be kept by the other: only sizes, reserved ports and bridges may differ.</summary>
+    /// <summary>True if what was installed by one can be kept by the other: only sizes, reserved ports, bridges and iptables' FORWARD chains may differ.</summary>
     public bool SteersAs(SteeringOptions other) =>
-        this == other with { Mtu = Mtu, SnatFirst = SnatFirst, SnatLast = SnatLast, BridgedPods = BridgedPods };
+        this == other with { Mtu = Mtu, SnatFirst = SnatFirst, SnatLast = SnatLast, AcceptForwarding = AcceptForwarding, BridgedPods = BridgedPods };
 
     /// <summary>Every problem.</summary>
     public IEnumerable<string> Problems()

@@ -28,7 +28,8 @@ internal static class CommandLine
                 RandomAccess.Write(memory, Encoding.ASCII.GetBytes(now), start + at + 1);
             }
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or FormatException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or FormatException
+            or OverflowException or IndexOutOfRangeException or ArgumentException)
         {
             // A kernel that does not let a process write its own memory that way.
         }

@@ -249,12 +249,14 @@ public sealed class DataplaneProcess : IDisposable
         try
         {
             Start(inheritance.Names, inheritance.Descriptors);
-            CommandLine.ReplaceVerb(SuccessorVerb, Verb);
         }
         catch (Exception e)
         {
             OnWorkerFailed(e.ToString());
+            return;
         }
+
+        CommandLine.ReplaceVerb(SuccessorVerb, Verb);
     }
 
     private DataplaneStatus Describe() => new()

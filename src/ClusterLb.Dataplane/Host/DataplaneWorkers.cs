@@ -102,8 +102,8 @@ internal sealed class DataplaneWorkers : IDisposable
         }
 
         var workers = new DataplaneWorkers(files, [.. queues], time);
+        workers._flows.RememberBackends(workers._maps.Backends); // first: what a backend sends late is known for an answer from the first packet on
         workers.StartThreads(failed);
-        workers._flows.RememberBackends(workers._maps.Backends);
         return workers;
     }
 

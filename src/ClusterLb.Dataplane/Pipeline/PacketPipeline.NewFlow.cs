@@ -195,6 +195,11 @@ public sealed partial class PacketPipeline
     /// <summary>Not translated for anybody: it goes back, in the name of the address that was asked.</summary>
     private Verdict AnswerPing(Span<byte> packet, in HeaderOffsets at, ref PacketMeta meta)
     {
+        if (Sender.Of(_maps, meta.Tuple.Source, _node.Flags).IsForged)
+        {
+            return Drop(ref meta, DropReason.NotRoutable); // the answer would leave by the default route, or be asked as a ping in turn
+        }
+
         _counters.CountAnsweredPing();
         meta.Translated = EchoReply.Build(packet, at, meta.Tuple, meta.PartialChecksum);
         return Verdict.Forward;

@@ -27,6 +27,11 @@ public sealed partial class PacketPipeline
             expiresMs = isAsked ? 0 : nowMs + OrphanPass.LifeMs;
         }
 
+        else if (!isGone && (at.TcpFlags & TcpFlags.Rst) != TcpFlags.None)
+        {
+            expiresMs = nowMs + _timeouts.Of(at.Protocol, flow.State | added); // the client has given up: nothing is waited for
+        }
+
         if (isGone && !flow.IsReply && IsOpening(at))
         {
             _flows.Remove(flow); // the client knows already, and begins another connection from the same port

@@ -21,6 +21,7 @@ public sealed class IptablesSaveTests
         -A FORWARD -m comment --comment "cali:wUHh -j DROP \"x\"" -j cali-FORWARD
         -A FORWARD -m comment --comment plain -i eth0 -j ACCEPT
         -A FORWARD -m comment --comment "the end" -j REJECT --reject-with icmp-host-prohibited
+        -A FORWARD -m comment --comment count
         -A cali-FORWARD -g cali-to-hep
         COMMIT
 
@@ -43,9 +44,9 @@ public sealed class IptablesSaveTests
     {
         IReadOnlyList<FirewallRule> rules = Chains.Single(chain => chain.Name == "FORWARD").Rules;
 
-        Assert.Equal(["cali-FORWARD", "accept", "reject"], rules.Select(rule => rule.Target));
-        Assert.Equal([true, false, true], rules.Select(rule => rule.IsUnconditional));
-        Assert.Equal([false, false, true], rules.Select(rule => rule.EndsAll));
+        Assert.Equal(["cali-FORWARD", "accept", "reject", ""], rules.Select(rule => rule.Target));
+        Assert.Equal([true, false, true, false], rules.Select(rule => rule.IsUnconditional));
+        Assert.Equal([false, false, true, false], rules.Select(rule => rule.EndsAll));
     }
 
     [Fact]

@@ -60,6 +60,7 @@ public sealed class EchoReplyTests
         Assert.StartsWith("pass: ", lb.Send(Packet.Echo("10.244.0.9", "203.0.113.1")), StringComparison.Ordinal);
         Assert.Equal("drop: UnknownProtocol", lb.Send(Packet.EchoReply("10.244.0.9", "10.96.0.10"))); // no answer to an answer
         Assert.Equal("drop: UnknownProtocol", lb.Send(Packet.Echo("255.255.255.255", "10.96.0.10"))); // nor to all at once
+        Assert.Equal("drop: NotRoutable", lb.Send(Packet.Echo("10.96.0.11", "10.96.0.10"))); // a forged source: services ask nobody
         Assert.Equal("drop: UnknownProtocol", lb.Send(Packet.Icmp("10.244.0.9", "10.96.0.10", 13, 13, 0, 0)));
     }
 

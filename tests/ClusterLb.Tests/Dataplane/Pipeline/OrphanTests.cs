@@ -56,6 +56,15 @@ public sealed class OrphanTests
     }
 
     [Fact]
+    public void A_client_that_gives_up_is_waited_for_no_more()
+    {
+        using PipelineFixture lb = Departed();
+        Assert.Contains($"> {Backend}", lb.Send(Packet.Tcp(Client, Frontend).Rst()));
+
+        Assert.Equal(10, Assert.Single(lb.List()).RemainingSeconds, tolerance: 1);
+    }
+
+    [Fact]
     public void Acknowledgements_ask_for_no_answer()
     {
         using PipelineFixture lb = Departed();
