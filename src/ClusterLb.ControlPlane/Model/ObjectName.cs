@@ -9,8 +9,8 @@ public readonly record struct ObjectName(string Namespace, string Name) : ICompa
             ? byNamespace
             : string.CompareOrdinal(Name, other.Name);
 
-    /// <inheritdoc/>
-    public override string ToString() => Namespace.Length == 0 ? Name : $"{Namespace}/{Name}";
+    /// <summary>namespace/name, or the name alone. Of <c>default</c>, which stands for an object that did not say its name: that.</summary>
+    public override string ToString() => Name is null ? "(without a name)" : string.IsNullOrEmpty(Namespace) ? Name : $"{Namespace}/{Name}";
 
     /// <summary>Ordinal.</summary>
     public static bool operator <(ObjectName left, ObjectName right) => left.CompareTo(right) < 0;
