@@ -9,26 +9,7 @@ namespace ClusterLb.Tests.Cli;
 /// <summary>Explanations of single tuples, from manifests through compiler and pipeline to the text that people read.</summary>
 public sealed class ExplainTests : IDisposable
 {
-    private const string Manifests = """
-        apiVersion: v1
-        kind: Node
-        metadata: { name: node-a }
-        status: { addresses: [ { type: InternalIP, address: 192.168.0.2 } ] }
-        ---
-        apiVersion: v1
-        kind: Service
-        metadata: { name: web, namespace: default }
-        spec:
-          clusterIP: 10.96.0.10
-          clusterIPs: [10.96.0.10]
-          ipFamilies: [IPv4]
-          ports: [ { name: http, port: 80, protocol: TCP } ]
-        ---
-        apiVersion: discovery.k8s.io/v1
-        kind: EndpointSlice
-        metadata: { name: web-1, namespace: default, labels: { kubernetes.io/service-name: web } }
-        addressType: IPv4
-        ports: [ { name: http, port: 8080, protocol: TCP } ]
+    private const string Manifests = WebManifests.Node + WebManifests.Web + """
         endpoints:
         - { addresses: [10.244.1.5], nodeName: node-a }
         - { addresses: [10.244.2.5], nodeName: node-b }

@@ -17,21 +17,7 @@ namespace ClusterLb.Tests.Cli;
 /// <summary>The verbs that read, over the files of a state directory whose agent and dataplane are dead.</summary>
 public sealed class StateDirTests : IDisposable
 {
-    private const string Manifests = """
-        apiVersion: v1
-        kind: Service
-        metadata: { name: web, namespace: default }
-        spec:
-          clusterIP: 10.96.0.10
-          clusterIPs: [10.96.0.10]
-          ipFamilies: [IPv4]
-          ports: [ { name: http, port: 80, protocol: TCP } ]
-        ---
-        apiVersion: discovery.k8s.io/v1
-        kind: EndpointSlice
-        metadata: { name: web-1, namespace: default, labels: { kubernetes.io/service-name: web } }
-        addressType: IPv4
-        ports: [ { name: http, port: 8080, protocol: TCP } ]
+    private const string Manifests = WebManifests.Web + """
         endpoints: [ { addresses: [10.244.1.5] } ]
         """;
 
