@@ -23,16 +23,16 @@ internal sealed partial class ConntrackTable<TKey>
     private readonly ulong _seed0;
     private readonly ulong _seed1;
     private readonly ActiveFlowCounts _active;
-    private readonly SnatPortSpace _snatPorts;
+    private readonly SnatPortPools _snatPorts;
 
     /// <summary>A table over a new file. Over one that another process wrote, call <see cref="Adopt"/> before anything else.</summary>
     /// <param name="file">Of <see cref="SpecOf"/>.</param>
     /// <param name="active">Counts the flows that carry <see cref="FlowFlags.Counted"/>; shared with the other family's table.</param>
     /// <param name="snatPorts">Told of every reply tuple that becomes free; shared with the other family's table.</param>
-    public ConntrackTable(MapFile file, ActiveFlowCounts? active = null, SnatPortSpace? snatPorts = null)
+    public ConntrackTable(MapFile file, ActiveFlowCounts? active = null, SnatPortPools? snatPorts = null)
     {
         _active = active ?? new ActiveFlowCounts();
-        _snatPorts = snatPorts ?? new SnatPortSpace();
+        _snatPorts = snatPorts ?? new SnatPortPools();
         _file = file;
         _places = file.AddressOf(file.Spec.PlacesOffset);
         _index = new FlowIndex(file.AddressOf(MapFileSpec.IndexOffset), file.Spec.Buckets);

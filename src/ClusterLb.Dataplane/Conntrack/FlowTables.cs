@@ -30,7 +30,7 @@ public sealed partial class FlowTables : IDisposable
     private readonly BackendFilter _backends = new();
     private readonly ActiveFlowCounts _active = new();
     private readonly RoundRobinTurns _turns = new();
-    private readonly SnatPortSpace _snatPorts = new();
+    private readonly SnatPortPools _snatPorts = new();
     private long _sweptAtMs = long.MinValue;
 
     private FlowTables(MapFile ipv4, MapFile ipv6, MapFile counters, MapFile affinity4, MapFile affinity6, MapFile fragments)
@@ -57,10 +57,7 @@ public sealed partial class FlowTables : IDisposable
         ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, capacities.Ipv4).Capacity + ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, capacities.Ipv6).Capacity);
 
     /// <summary>Which source ports are taken, where free ones are rare.</summary>
-    internal SnatPortPools SnatPorts => _snatPorts.Pools;
-
-    /// <summary>The source ports of masqueraded flows that begin from now on.</summary>
-    internal void UseSnatPorts(in SnatPortRanges ranges) => _snatPorts.Use(ranges);
+    internal SnatPortPools SnatPorts => _snatPorts;
 
     /// <summary>Flows that were never established and had to go early, because a table was full or ports were rare.</summary>
     public long Evicted => _ipv4.Evicted + _ipv6.Evicted;

@@ -10,17 +10,18 @@ namespace ClusterLb.Dataplane.Conntrack;
 /// the bit first and looks at the flow table then, and a removal unlinks the flow first and returns the bit then. Whoever finds a port
 /// taken leaves the bit: it is returned when that flow goes. A free bit of a port that is taken costs one try.</para>
 /// <para>A remote is a reply tuple without its destination port: backend, port, protocol, and the address that the backend answers.
-/// A pool without a taken bit can be given to another remote. Memory of this process only.</para>
+/// A pool without a taken bit can be given to another remote. Memory of this process only, all of it there from the beginning.</para>
+/// <para>There is a bit for every port, whatever the ranges, which are said with each search: other ranges are nothing to be told of,
+/// and what is known of ports that are out of range now is not lost.</para>
 /// </remarks>
-internal sealed class SnatPortPools(SnatPortRanges ranges)
+internal sealed class SnatPortPools
 {
     private const int Ways = 8;
     private const int Sets = 32;
-    private const int Words = 65_536 / 64; // a bit for every port; which of them are ours, the ranges say
-    private const int FullWords = Words / 64; // a bit for each word in which all of ours are taken
+    private const int Words = 65_536 / 64; // a bit for every port
+    private const int FullWords = Words / 64; // a bit for each word in which all ports are taken
 
     private readonly ulong[] _taken = new ulong[Ways * Sets * Words]; // 2 MiB, of which only what is used becomes memory
-    private readonly ulong[] _own = OwnWords(ranges); // a bit for each word that has one of our ports
     private readonly ulong[] _full = new ulong[Ways * Sets * FullWords];
     private readonly int[] _count = new int[Ways * Sets]; // not less than the bits taken
     private readonly uint[] _version = new uint[Ways * Sets]; // odd: the remote is being changed; 0: none yet
@@ -28,15 +29,13 @@ internal sealed class SnatPortPools(SnatPortRanges ranges)
     private int _opened;
     private int _isOpening;
 
-    /// <summary>The ports that are ours.</summary>
-    public SnatPortRanges Ranges => ranges;
-
     /// <summary>Takes a port that is not known to be taken, of a pool that is opened if there is none yet.</summary>
     /// <param name="remote">Reply tuple with destination port 0.</param>
+    /// <param name="ranges">Which ports may be taken.</param>
     /// <param name="start">Where to begin the search, from 0 to <see cref="SnatPortRanges.Count"/> - 1.</param>
     /// <param name="port">To be returned when its flow goes, or is not created.</param>
     /// <returns>False: all are taken, or there is no room for another pool.</returns>
-    public bool TryTake(in FlowTuple remote, uint start, out ushort port)
+    public bool TryTake(in FlowTuple remote, in SnatPortRanges ranges, uint start, out ushort port)
     {
         port = 0;
         if (!TryFind(remote, out int pool, out uint version) && !(TryOpen(remote) && TryFind(remote, out pool, out version)))
@@ -44,7 +43,7 @@ internal sealed class SnatPortPools(SnatPortRanges ranges)
             return false;
         }
 
-        if (!TryTake(pool, ranges.PortAt((int)start), out int index))
+        if (!TryTake(pool, ranges, ranges.PortAt((int)start), out int index))
         {
             return false;
         }
@@ -62,26 +61,28 @@ internal sealed class SnatPortPools(SnatPortRanges ranges)
     /// <summary>The flow with this reply tuple is gone from the flow table, or was never in it.</summary>
     public void Return(in FlowTuple reply)
     {
-        if (_opened != 0 && ranges.Contains(reply.DestinationPort) && TryFind(reply with { DestinationPort = 0 }, out int pool, out _))
+        if (_opened != 0 && TryFind(reply with { DestinationPort = 0 }, out int pool, out _))
         {
             Return(pool, reply.DestinationPort);
         }
     }
 
-    private bool TryTake(int pool, int start, out int index)
+    private bool TryTake(int pool, in SnatPortRanges ranges, int start, out int index)
     {
         int word = start / 64;
         ulong from = ulong.MaxValue << (start % 64);
-        for (int looked = 0; looked <= FullWords + 1; looked++)
+        for (int travelled = 0; travelled <= Words;) // the first word twice: its lower bits come last
         {
+            ulong mask = ranges.MaskOf(word) & from;
             ref ulong taken = ref _taken[(pool * Words) + word];
-            for (ulong free = FreeIn(word, ref taken) & from; free != 0; free = FreeIn(word, ref taken) & from)
+            for (ulong free = ~Volatile.Read(ref taken) & mask; free != 0; free = ~Volatile.Read(ref taken) & mask)
             {
                 ulong bit = free & (0 - free);
                 Interlocked.Increment(ref _count[pool]); // before the bit: a pool that counts 0 has none
-                if ((Interlocked.Or(ref taken, bit) & bit) == 0)
+                ulong before = Interlocked.Or(ref taken, bit);
+                if ((before & bit) == 0)
                 {
-                    if (FreeIn(word, ref taken) == 0)
+                    if ((before | bit) == ulong.MaxValue)
                     {
                         MarkFull(pool, word, ref taken);
                     }
@@ -94,26 +95,28 @@ internal sealed class SnatPortPools(SnatPortRanges ranges)
             }
 
             from = ulong.MaxValue;
-            if (!TryNextWord(pool, (word + 1) % Words, out word))
+            if (!TryNextWord(pool, ranges, (word + 1) % Words, out int next))
             {
                 break;
             }
+
+            travelled += next > word ? next - word : next - word + Words;
+            word = next;
         }
 
         index = 0;
         return false;
     }
 
-    private ulong FreeIn(int word, ref ulong taken) => ~Volatile.Read(ref taken) & ranges.MaskOf(word);
-
-    /// <summary>The next word, from one on and round, that is not marked as full.</summary>
-    private bool TryNextWord(int pool, int first, out int word)
+    /// <summary>The next word, from one on and round, that has a port in range and is not marked as full.</summary>
+    /// <remarks>The words at the ends of a range, four at most, are never full: they cost the search a look.</remarks>
+    private bool TryNextWord(int pool, in SnatPortRanges ranges, int first, out int word)
     {
         ulong from = ulong.MaxValue << (first % 64);
         for (int i = 0; i <= FullWords; i++, from = ulong.MaxValue) // the first one twice: its lower bits come last
         {
             int at = ((first / 64) + i) % FullWords;
-            ulong open = ~Volatile.Read(ref _full[(pool * FullWords) + at]) & _own[at] & from;
+            ulong open = ~Volatile.Read(ref _full[(pool * FullWords) + at]) & ranges.WordsOf(at) & from;
             if (open != 0)
             {
                 word = (at * 64) + BitOperations.TrailingZeroCount(open);
@@ -130,7 +133,7 @@ internal sealed class SnatPortPools(SnatPortRanges ranges)
         ref ulong full = ref _full[(pool * FullWords) + (word / 64)];
         ulong bit = 1UL << (word % 64);
         Interlocked.Or(ref full, bit);
-        if (FreeIn(word, ref taken) != 0)
+        if (Volatile.Read(ref taken) != ulong.MaxValue)
         {
             Interlocked.And(ref full, ~bit); // one was returned meanwhile, perhaps before the mark
         }
@@ -204,17 +207,6 @@ internal sealed class SnatPortPools(SnatPortRanges ranges)
         uint even = odd == uint.MaxValue ? 2 : odd + 1;
         Volatile.Write(ref _version[pool], even);
         return isEmpty;
-    }
-
-    private static ulong[] OwnWords(SnatPortRanges ranges)
-    {
-        var own = new ulong[FullWords];
-        for (int word = 0; word < Words; word++)
-        {
-            own[word / 64] |= ranges.MaskOf(word) != 0 ? 1UL << (word % 64) : 0;
-        }
-
-        return own;
     }
 
     private static int SetOf(in FlowTuple remote) => (int)((uint)remote.GetHashCode() % Sets) * Ways;

@@ -37,6 +37,10 @@ public readonly record struct SnatPortRanges(ushort First, ushort Last, ushort S
     /// <summary>Which of the 64 ports from <paramref name="word"/> × 64 on are in.</summary>
     public ulong MaskOf(int word) => MaskOf(word, First, Last) | (HasSecond ? MaskOf(word, SecondFirst, SecondLast) : 0);
 
+    /// <summary>Which of the 64 words of 64 ports, from port <paramref name="block"/> × 4096 on, have a port that is in.</summary>
+    public ulong WordsOf(int block) =>
+        MaskOf(block, First / 64, Last / 64) | (HasSecond ? MaskOf(block, SecondFirst / 64, SecondLast / 64) : 0);
+
     /// <summary>The ports that both have, as text; null if there are none.</summary>
     public string? Overlap(SnatPortRanges other)
     {

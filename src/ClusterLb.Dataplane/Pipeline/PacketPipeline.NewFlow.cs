@@ -124,7 +124,7 @@ public sealed partial class PacketPipeline
             }
 
             // From this very address the port is its socket's own: nobody else on this node can be using it.
-            isSafe = address == flow.Original.Source || _flows.SnatPorts.Ranges.Contains(flow.Original.SourcePort);
+            isSafe = address == flow.Original.Source || _ports.Ranges.Contains(flow.Original.SourcePort);
             flow = flow with { Reply = flow.Reply with { Destination = address } };
         }
 

@@ -212,7 +212,7 @@ public sealed partial class PacketPipeline
         {
             _node = _maps.Node.TryLookup(0, out NodeEntry node) ? node : NodeEntry.Default;
             _timeouts = new FlowTimeouts(_node);
-            _flows.UseSnatPorts(_node.SnatPorts.OrDefault);
+            _ports.Ranges = _node.SnatPorts.OrDefault;
             _flows.UseTimeouts(_timeouts);
             _nodeReadAtMs = nowMs;
         }

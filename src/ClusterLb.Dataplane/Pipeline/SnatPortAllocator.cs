@@ -4,7 +4,7 @@ using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Pipeline;
 
-/// <summary>Remembers a flow under a source port by which its answers can be told from those of others.</summary>
+/// <summary>Remembers a flow under a source port by which its answers can be told from those of others. One worker's.</summary>
 /// <remarks>
 /// In this order, the first that is free towards the backend: the client's own port, if it is one of <see cref="SnatPortRanges"/>; a few
 /// random ones of the first range, which is ours; the client's own port, whatever it is; any of both ranges. So the ports that this
@@ -28,6 +28,9 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
     // Longer than a handshake takes with its first retransmission (RFC 6298: after 1 s).
     private const long HandshakeMs = 3_000;
 
+    /// <summary>The ports that flows may get from now on.</summary>
+    public SnatPortRanges Ranges { get; set; } = SnatPortRanges.Default;
+
     /// <summary>Creates the flow.</summary>
     /// <param name="flow">Its reply goes to the client's port.</param>
     /// <param name="isSafe">That port is one of the client's own, or of <see cref="SnatPortRanges"/>.</param>
@@ -36,7 +39,6 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
     /// <returns><see cref="CreateResult.ReplyTaken"/>: no port is free.</returns>
     public CreateResult TryCreate(in NewFlow flow, bool isSafe, long nowMs, out FlowHit created)
     {
-        SnatPortPools pools = flows.SnatPorts;
         CreateResult result;
         if (isSafe)
         {
@@ -49,7 +51,7 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
 
         for (int attempt = 0; attempt < TriesInFirstRange; attempt++)
         {
-            result = TryCreate(flow, (ushort)(pools.Ranges.First + random.Next((uint)pools.Ranges.FirstCount)), nowMs, out created);
+            result = TryCreate(flow, (ushort)(Ranges.First + random.Next((uint)Ranges.FirstCount)), nowMs, out created);
             if (result != CreateResult.ReplyTaken)
             {
                 return result;
@@ -65,20 +67,21 @@ internal sealed class SnatPortAllocator(FlowTables flows, RandomSource random)
             }
         }
 
-        result = TryCreateFromPool(pools, flow, nowMs, out created);
+        result = TryCreateFromPool(flow, nowMs, out created);
         for (int attempt = 0; attempt < DisplacementTries && result == CreateResult.ReplyTaken; attempt++)
         {
             result = TryCreate(
-                flow with { DisplacesExpiringMs = flow.ExpiresMs - HandshakeMs }, pools.Ranges.PortAt((int)random.Next((uint)pools.Ranges.Count)), nowMs, out created);
+                flow with { DisplacesExpiringMs = flow.ExpiresMs - HandshakeMs }, Ranges.PortAt((int)random.Next((uint)Ranges.Count)), nowMs, out created);
         }
 
         return result;
     }
 
-    private CreateResult TryCreateFromPool(SnatPortPools pools, in NewFlow flow, long nowMs, out FlowHit created)
+    private CreateResult TryCreateFromPool(in NewFlow flow, long nowMs, out FlowHit created)
     {
+        SnatPortPools pools = flows.SnatPorts;
         FlowTuple remote = flow.Reply with { DestinationPort = 0 };
-        for (int attempt = 0; attempt < PoolTries && pools.TryTake(remote, random.Next((uint)pools.Ranges.Count), out ushort port); attempt++)
+        for (int attempt = 0; attempt < PoolTries && pools.TryTake(remote, Ranges, random.Next((uint)Ranges.Count), out ushort port); attempt++)
         {
             CreateResult result = TryCreate(flow, port, nowMs, out created);
             if (result == CreateResult.Created)

@@ -167,6 +167,35 @@ public sealed class AllocationTests
     }
 
     [Fact]
+    public void Other_source_ports_in_the_configuration_allocate_nothing()
+    {
+        using PipelineFixture lb = Fixture();
+        var pipeline = new PacketPipeline(lb.Maps, lb.Flows, lb.Counters, lb.Random);
+        byte[] packet = Packet.Udp("203.0.113.9:41000", Frontend); // masqueraded
+        var buffer = new byte[2048];
+        long nowMs = lb.NowMs;
+        long allocated = -1;
+        for (int round = 0; round < MostRounds && allocated != 0; round++)
+        {
+            allocated = 0;
+            for (int i = 0; i < 500; i++)
+            {
+                var ranges = new SnatPortRanges((ushort)(5_000 + (i % 2)), 5_009);
+                lb.WithNode(node => node with { SnatPorts = ranges });
+                Expire(lb, ref nowMs);
+                packet.CopyTo(buffer, 0);
+                var meta = new PacketMeta { Length = packet.Length };
+                long before = GC.GetAllocatedBytesForCurrentThread();
+                Verdict verdict = pipeline.Process(buffer, ref meta, ++nowMs); // reads the node entry: a batch of its own
+                allocated += GC.GetAllocatedBytesForCurrentThread() - before;
+                Assert.Equal((Verdict.Forward, true), (verdict, ranges.Contains(meta.Translated.SourcePort)));
+            }
+        }
+
+        Assert.Equal(0, allocated);
+    }
+
+    [Fact]
     public void A_rejection_that_the_rate_limit_holds_back_allocates_nothing()
     {
         using PipelineFixture lb = Fixture();
