@@ -269,8 +269,8 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _loops.Run("health check node ports", _healthPorts.RunAsync);
         _loops.Run("doctor", TellOfNodeAsync);
         _loops.Run("kernel conntrack", _kernelConntrack.RunAsync);
-        _loops.Run("refused flows", token => new RefusedFlowWatch(_source.Events, _options.NodeName, _log)
-            .RunAsync(() => PipelineCounters.Read(_options.StateDirectory).Drops, _time, token));
+        _loops.Run("full tables", token => new FullTableWatch(_source.Events, _options.NodeName, _log)
+            .RunAsync(() => PipelineCounters.Read(_options.StateDirectory), _time, token));
         _loops.Run("health", new HealthWatch(_options.NodeName, Health, _source.Events, _log, _time).RunAsync);
     }
 
