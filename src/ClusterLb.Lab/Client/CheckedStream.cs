@@ -10,11 +10,12 @@ namespace ClusterLb.Lab.Client;
 public sealed class CheckedStream : IAsyncDisposable
 {
     private const int BlockBytes = 512;
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan UsualPause = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan DatagramPatience = TimeSpan.FromMilliseconds(250);
 
     private readonly CancellationTokenSource _stop = new();
     private readonly TimeSpan _patience;
+    private readonly TimeSpan _pause;
     private readonly bool _udp;
     private readonly long _started = Stopwatch.GetTimestamp();
     private Task _running = Task.CompletedTask;
@@ -28,10 +29,11 @@ public sealed class CheckedStream : IAsyncDisposable
     private double _gapSinceTakenMs;
     private long _lastAnswer = Stopwatch.GetTimestamp();
 
-    private CheckedStream(bool udp, TimeSpan patience)
+    private CheckedStream(bool udp, TimeSpan patience, TimeSpan pause)
     {
         _udp = udp;
         _patience = patience;
+        _pause = pause;
     }
 
     /// <summary>Questions answered so far.</summary>
@@ -53,9 +55,10 @@ public sealed class CheckedStream : IAsyncDisposable
     /// <param name="target">The echo port of a pod or service.</param>
     /// <param name="udp">Datagrams from one port instead of a TCP connection.</param>
     /// <param name="patience">How long TCP may stay silent before the stream gives up.</param>
-    public static async Task<CheckedStream> StartAsync(TrafficTarget target, bool udp, TimeSpan patience)
+    /// <param name="pause">Between an answer and the next question; 2 ms if null. Many streams on a small machine need more.</param>
+    public static async Task<CheckedStream> StartAsync(TrafficTarget target, bool udp, TimeSpan patience, TimeSpan? pause = null)
     {
-        var stream = new CheckedStream(udp, patience);
+        var stream = new CheckedStream(udp, patience, pause ?? UsualPause);
         Socket socket;
         using (var limit = new CancellationTokenSource(patience))
         {
@@ -82,7 +85,7 @@ public sealed class CheckedStream : IAsyncDisposable
         long goal = Exchanges + exchanges;
         while (Exchanges < goal && !_running.IsCompleted)
         {
-            await Task.Delay(Pause);
+            await Task.Delay(UsualPause);
         }
     }
 
@@ -129,7 +132,7 @@ public sealed class CheckedStream : IAsyncDisposable
                 }
 
                 first.TrySetResult();
-                await Task.Delay(Pause);
+                await Task.Delay(_pause);
             }
 
             // A stream that is interrupted when it is stopped must not look fine.

@@ -22,6 +22,9 @@ public sealed record LabService(
     /// <summary>Endpoints that are listed as terminating, and serve.</summary>
     public IReadOnlyList<LabPod> Terminating { get; init; } = [];
 
+    /// <summary>At most, in each EndpointSlice: by default two, so that "web" has several slices, as large services do.</summary>
+    public int EndpointsPerSlice { get; init; } = 2;
+
     /// <summary>How long a client stays with its backend (sessionAffinity ClientIP); 0: no session affinity.</summary>
     public int AffinitySeconds { get; init; }
 

@@ -5,8 +5,6 @@ namespace ClusterLb.Lab.Stage;
 /// <summary>The objects that the Kubernetes API would hold for the lab's cluster, as YAML.</summary>
 public static class ManifestWriter
 {
-    private const int EndpointsPerSlice = 2; // so that "web" has several slices, as large services do
-
     /// <summary>A Node object per node.</summary>
     public static string Nodes(LabTopology topology)
     {
@@ -42,7 +40,7 @@ public static class ManifestWriter
         return yaml.ToString();
     }
 
-    /// <summary>A Service object and its EndpointSlices: per family, two endpoints in each.</summary>
+    /// <summary>A Service object and its EndpointSlices: per family, as many endpoints in each as it says.</summary>
     public static string Service(LabService service)
     {
         var yaml = new StringBuilder();
@@ -89,7 +87,7 @@ public static class ManifestWriter
         foreach (bool ipv6 in (bool[])[false, true])
         {
             int number = 1;
-            foreach (LabPod[] pods in service.Backends.Chunk(EndpointsPerSlice).DefaultIfEmpty([]))
+            foreach (LabPod[] pods in service.Backends.Chunk(service.EndpointsPerSlice).DefaultIfEmpty([]))
             {
                 AppendSlice(yaml, service, pods, ipv6, number++);
             }
