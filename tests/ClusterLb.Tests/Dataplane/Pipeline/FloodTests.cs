@@ -100,6 +100,58 @@ public sealed class FloodTests
         Assert.Equal(2_000UL, lb.Counters.Drops(DropReason.ConntrackFull));
         Assert.Equal(0, lb.Flows.Evicted);
         Assert.All(flows, flow => Speak(lb, flow.Key, flow.Value, isUdp: false));
+
+        // As soon as some have ended, others begin, without waiting until what has ended is forgotten.
+        foreach ((string client, string way) in flows.Take(200))
+        {
+            lb.Send(Packet.Tcp(client, Web).Fin());
+            lb.Send(Packet.Tcp(way.Split(' ')[0], client).Fin());
+        }
+
+        for (int i = 0; i < 100; i++)
+        {
+            Connect(lb, $"10.244.8.{1 + i}:41000", isUdp: false);
+        }
+
+        Assert.Equal(100, lb.Flows.Evicted);
+        Assert.All(flows.Skip(200), flow => Speak(lb, flow.Key, flow.Value, isUdp: false));
+    }
+
+    [Fact]
+    public void A_flood_of_first_fragments_pushes_out_its_own_and_real_datagrams_arrive_whole()
+    {
+        using PipelineFixture lb = Fixture(fragments: 256);
+        var forger = new Forger(lb, isUdp: true, isAnswered: false, question: Packet.Udp("20.0.0.1:1", Dns).Payload(300).Fragments(104)[0]);
+        for (int i = 0; i < 5_000; i++)
+        {
+            lb.NowMs++; // the oldest must be known by its time
+            forger.Send();
+            if (i % 10 != 0)
+            {
+                continue;
+            }
+
+            IReadOnlyList<byte[]> datagram = Packet.Udp($"10.244.2.{1 + (i / 10 % 250)}:4053", Dns).Payload(300).Fragments(104, id: (uint)(1 + i));
+            foreach (byte[] fragment in datagram)
+            {
+                lb.Send(fragment);
+                Assert.True(lb.Verdict == Verdict.Forward, $"datagram {i}: {lb.Meta.DropReason}");
+                forger.Send(); // fewer than a bucket has places
+            }
+        }
+
+        Assert.True(lb.Counters.EvictedFragments > 0, "the table was never full");
+        Assert.InRange(lb.Flows.FragmentCount, 0, 256);
+        Assert.Equal(0UL, lb.Counters.Drops(DropReason.FragmentWithoutFirst));
+
+        lb.Later(TimeSpan.FromSeconds(6)); // what is forged is forgotten by itself
+        for (int i = 0; i < 10_000; i++)
+        {
+            lb.NowMs++;
+            lb.Flows.Sweep(lb.NowMs, 512);
+        }
+
+        Assert.Equal(0, lb.Flows.FragmentCount);
     }
 
     [Fact]
@@ -171,8 +223,9 @@ public sealed class FloodTests
         Speak(lb, $"{regular}:1024", backend, isUdp: false);
     }
 
-    private static PipelineFixture Fixture(int capacity = Capacity, uint affinitySeconds = 0) => new PipelineFixture(
-        flows: FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = capacity, Ipv6 = 64, Workers = 1, Affinity = 4_096 }), random: new FastRandomSource(7))
+    private static PipelineFixture Fixture(int capacity = Capacity, uint affinitySeconds = 0, int fragments = 8_192) => new PipelineFixture(
+        flows: FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = capacity, Ipv6 = 64, Workers = 1, Affinity = 4_096, Fragments = fragments }),
+        random: new FastRandomSource(7))
     { AffinitySeconds = affinitySeconds }
         .WithService($"{Web}/TCP", [.. Backends.Select(backend => $"{backend}:8080")])
         .WithService($"{Dns}/UDP", [.. Backends.Select(backend => $"{backend}:5353")]);
@@ -207,14 +260,14 @@ public sealed class FloodTests
     }
 
     /// <summary>Packets from addresses that nobody has, through a worker of its own, and what the backends answer to them.</summary>
-    private sealed class Forger(PipelineFixture lb, bool isUdp, bool isAnswered, string? destination = null)
+    private sealed class Forger(PipelineFixture lb, bool isUdp, bool isAnswered, string? destination = null, byte[]? question = null)
     {
         private readonly Random _random = new(14);
         private readonly PacketPipeline _pipeline = new(lb.Maps, lb.Flows, lb.Counters, lb.Random);
         private readonly byte[] _buffer = new byte[2048];
-        private readonly byte[] _question = isUdp
+        private readonly byte[] _question = question ?? (isUdp
             ? Packet.Udp("20.0.0.1:1", destination ?? Dns).Payload("?")
-            : Packet.Tcp("20.0.0.1:1", destination ?? Web).Syn();
+            : Packet.Tcp("20.0.0.1:1", destination ?? Web).Syn());
 
         public void Send()
         {
