@@ -13,14 +13,15 @@ public sealed record DataplaneCommand(IReadOnlyList<string> Program)
     private const long HeapLimitPerQueue = 8L << 20;
 
     /// <summary>This program: the single file, or <c>dotnet clusterlb.dll</c> where it runs that way (tests).</summary>
-    public static DataplaneCommand OfThisProgram()
-    {
-        string program = Environment.ProcessPath
-            ?? throw new InvalidOperationException("/proc is not mounted, so this program cannot find itself.");
-        return Path.GetFileName(program) == "clusterlb"
-            ? new([program])
-            : new([program, Path.Combine(AppContext.BaseDirectory, "clusterlb.dll")]);
-    }
+    public static DataplaneCommand OfThisProgram() => Of(
+        Environment.ProcessPath ?? throw new InvalidOperationException("/proc is not mounted, so this program cannot find itself."),
+        AppContext.BaseDirectory);
+
+    /// <summary>The program of a process; the single file may have any name.</summary>
+    /// <param name="process">The path of its executable.</param>
+    /// <param name="folder">Where its assemblies lie.</param>
+    internal static DataplaneCommand Of(string process, string folder) =>
+        Path.GetFileName(process) == "dotnet" ? new([process, Path.Combine(folder, "clusterlb.dll")]) : new([process]);
 
     /// <summary>Arguments for a child that inherits the control socket as 3 and the lease as 4.</summary>
     /// <param name="verb"><see cref="DataplaneProcess.Verb"/> or <see cref="DataplaneProcess.SuccessorVerb"/>: for people, both do the same.</param>
@@ -43,7 +44,7 @@ public sealed record DataplaneCommand(IReadOnlyList<string> Program)
             }
         }
 
-        return [.. rights, .. Program, verb, "--control-fd", "3", "--lease-fd", "4"];
+        return [.. rights, .. Program, verb, DataplaneProcess.ControlOption, "3", "--lease-fd", "4"];
     }
 
     /// <summary>All of the child's environment.</summary>

@@ -6,7 +6,8 @@ using Microsoft.Win32.SafeHandles;
 namespace ClusterLb.Agent.DataplaneChild;
 
 /// <summary>Finds a running dataplane by its socket, or makes a new process and connects to it.</summary>
-internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand command, DataplaneCgroup cgroup, ILogger log)
+internal sealed class DataplaneLauncher(
+    string stateDirectory, DataplaneCommand command, DataplaneCgroup cgroup, ILogger log, TimeProvider time)
 {
     private const string SocketName = "dataplane.sock";
 
@@ -140,5 +141,5 @@ internal sealed class DataplaneLauncher(string stateDirectory, DataplaneCommand 
     }
 
     private DataplaneLink Link(ControlConnection connection, SafeFileHandle process) =>
-        new(connection, process, (level, text) => log.Log((LogLevel)level, "{Line}", text));
+        new(connection, process, (level, text) => log.Log((LogLevel)level, "{Line}", text), time);
 }

@@ -10,6 +10,7 @@ internal sealed class DataplaneLink : IDisposable
 {
     private readonly ControlConnection _connection;
     private readonly Action<int, string> _log;
+    private readonly TimeProvider _time;
     private readonly ConcurrentDictionary<long, TaskCompletionSource<DataplaneReply>> _pending = new();
     private readonly Thread _receiver;
     private long _lastId;
@@ -20,8 +21,10 @@ internal sealed class DataplaneLink : IDisposable
     /// <param name="connection">To the dataplane.</param>
     /// <param name="process">Its pidfd.</param>
     /// <param name="log">Gets the dataplane's log lines: level and text.</param>
-    public DataplaneLink(ControlConnection connection, SafeFileHandle process, Action<int, string> log)
+    /// <param name="time">Measures how long an answer takes.</param>
+    public DataplaneLink(ControlConnection connection, SafeFileHandle process, Action<int, string> log, TimeProvider time)
     {
+        _time = time;
         _connection = connection;
         _log = log;
         Process = process;
@@ -49,7 +52,7 @@ internal sealed class DataplaneLink : IDisposable
                 throw Gone(); // it closed before the receiver could see this request among the pending ones
             }
 
-            DataplaneReply reply = await answered.Task.WaitAsync(timeout, cancellation);
+            DataplaneReply reply = await answered.Task.WaitAsync(timeout, _time, cancellation);
             return reply.Message.Error is { } error
                 ? throw new ControlSocketException($"The dataplane refused '{request.Kind}': {error}")
                 : reply;

@@ -55,7 +55,7 @@ public sealed partial class DataplaneSupervisor
 
         try
         {
-            DataplaneStatus status = await AskStatusAsync(link, cancellation);
+            DataplaneStatus status = await AwaitStatusAsync(link, cancellation);
             if (status.Serving)
             {
                 _pid = status.Pid;
@@ -138,6 +138,7 @@ public sealed partial class DataplaneSupervisor
         }
 
         _log.LogInformation("Dataplane {Pid} goes on serving {Queues} queues.", status.Pid, _queues.Count);
+        _mapsAreServed = true;
         Watch(link);
         return true;
     }
@@ -149,18 +150,12 @@ public sealed partial class DataplaneSupervisor
             return "it is of another version";
         }
 
-        if (status.MapsRetired || _maps.AdoptionReport.Any(report => report.IsNewFile))
+        if (status.MapsRetired || (!_mapsAreServed && _maps.AdoptionReport.Any(report => report.IsNewFile)))
         {
             return "the maps lie in new files";
         }
 
-        int capacity = FlowTables.CapacityOf(_flows);
-        if (status.FlowCapacity != capacity)
-        {
-            return $"its tables hold {status.FlowCapacity} flows, and {capacity} are configured";
-        }
-
-        return servesUs ? null : $"it does not serve '{_tun.Name}'";
+        return FlowTables.FindOtherSize(_stateDirectory, _flows) ?? (servesUs ? null : $"it does not serve '{_tun.Name}'");
     }
 
     /// <summary>Launches a dataplane; lets the old one, if any, stop at a batch boundary; lets the new one read on.</summary>
@@ -253,9 +248,11 @@ public sealed partial class DataplaneSupervisor
         using Estate estate = OpenEstate();
         await link.RequestAsync(
             new ControlMessage { Kind = ControlKind.Start, Descriptors = estate.Names }, StartTimeout, [.. estate.Handles]);
+        _mapsAreServed = true;
     }
 
-    /// <summary>Everything that a dataplane needs. Changes no file that one is using.</summary>
+    /// <summary>Everything that a dataplane needs: of the sizes that are configured, with what the last one left.</summary>
+    /// <remarks>The caller has the lease: a file of other sizes gets a new one in its place, which a dataplane that lives would not know.</remarks>
     private Estate OpenEstate()
     {
         var estate = new Estate();

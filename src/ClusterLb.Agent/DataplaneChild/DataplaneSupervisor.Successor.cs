@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using ClusterLb.Dataplane.Host;
 using Microsoft.Extensions.Logging;
@@ -26,12 +25,12 @@ public sealed partial class DataplaneSupervisor
             return null;
         }
 
-        long begun = Stopwatch.GetTimestamp();
+        long begun = _time.GetTimestamp();
         try
         {
-            while (Stopwatch.GetElapsedTime(begun) < LeaseTimeout)
+            while (_time.GetElapsedTime(begun) < LeaseTimeout)
             {
-                DataplaneStatus status = await AskStatusAsync(link, cancellation);
+                DataplaneStatus status = await AwaitStatusAsync(link, cancellation);
                 if (status.Serving)
                 {
                     _launcher.PromoteSuccessor();
@@ -78,12 +77,16 @@ public sealed partial class DataplaneSupervisor
 
             try
             {
-                if (_wanted && _link is not null && _successor is null && loop == _successorLoops)
+                if (_wanted && _link is { } serving && _successor is null && loop == _successorLoops)
                 {
-                    await BringUpSuccessorAsync(_ending.Token);
+                    await BringUpSuccessorAsync(serving, _ending.Token);
                 }
 
                 return;
+            }
+            catch (Exception) when (_link is null)
+            {
+                return; // the dataplane has ended meanwhile: the next one gets its successor
             }
             catch (Exception e) when (!_ending.IsCancellationRequested)
             {
@@ -101,23 +104,30 @@ public sealed partial class DataplaneSupervisor
         }
     }
 
-    private async Task BringUpSuccessorAsync(CancellationToken cancellation)
+    private async Task BringUpSuccessorAsync(DataplaneLink serving, CancellationToken cancellation)
     {
-        using Estate estate = OpenEstate();
+        using Estate estate = await AskEstateAsync(serving, cancellation);
         string identity = estate.Identity;
         DataplaneLink? link = await TryKeepSuccessorAsync(identity, cancellation);
         if (link is null)
         {
             using StateLease lease = StateLease.Open(_stateDirectory, StateLease.DataplaneFileName); // not taken: it is to wait for it
             link = await _launcher.LaunchAsync(lease, DataplaneProcess.SuccessorVerb, _queues.Count, cancellation);
+            bool hasTask = false;
             try
             {
                 DataplaneStatus status = await AskStatusAsync(link, cancellation);
                 RefuseOtherBuild(status);
                 _launcher.PublishSuccessor(); // before it has its task: should this agent die, the next one finds it
                 var request = new ControlMessage { Kind = ControlKind.Succeed, Descriptors = estate.Names, Estate = identity };
-                await link.RequestAsync(request, StartTimeout, [.. estate.Handles], cancellation); // it rehearses before it answers
                 _successorPid = status.Pid;
+                hasTask = true;
+                await link.RequestAsync(request, StartTimeout, [.. estate.Handles], cancellation); // it rehearses before it answers
+            }
+            catch (OperationCanceledException) when (hasTask)
+            {
+                link.Dispose(); // it needs no agent any more, and perhaps it serves already
+                throw;
             }
             catch
             {
@@ -132,6 +142,23 @@ public sealed partial class DataplaneSupervisor
         new Thread(() => WatchSuccessor(link)) { Name = "successor-watch", IsBackground = true }.Start();
     }
 
+    /// <summary>The very memory that a dataplane writes: not what lies under its files' names by now, nor what is configured.</summary>
+    private async Task<Estate> AskEstateAsync(DataplaneLink serving, CancellationToken cancellation)
+    {
+        DataplaneReply reply = await serving.RequestAsync(
+            new ControlMessage { Kind = ControlKind.Files }, AnswerTimeout, cancellation: cancellation);
+        IReadOnlyList<string> names = reply.Message.Descriptors ?? [];
+        if (names.Count != reply.Descriptors.Length)
+        {
+            throw new ControlSocketException($"The dataplane sent {reply.Descriptors.Length} files with {names.Count} names.");
+        }
+
+        var estate = new Estate();
+        estate.AddFiles("", [.. names.Zip(reply.Descriptors)]);
+        estate.AddQueues(_queues);
+        return estate;
+    }
+
     /// <summary>The successor that an earlier agent started, if it waits with the same files; any other is ended.</summary>
     private async Task<DataplaneLink?> TryKeepSuccessorAsync(string estate, CancellationToken cancellation)
     {
@@ -144,7 +171,7 @@ public sealed partial class DataplaneSupervisor
         bool isServing = false;
         try
         {
-            DataplaneStatus status = await AskStatusAsync(link, cancellation);
+            DataplaneStatus status = await AwaitStatusAsync(link, cancellation);
             isServing = status.Serving;
             if (status.IsSuccessor && status.Build == DataplaneProcess.Build && status.Estate == estate)
             {

@@ -26,6 +26,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     private readonly FlowCapacities _flows;
     private readonly SharedLbMaps _maps;
     private readonly ILogger _log;
+    private readonly TimeProvider _time;
     private readonly DataplaneLauncher _launcher;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private readonly CancellationTokenSource _ending = new();
@@ -35,6 +36,9 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     private volatile bool _wanted;
     private volatile string? _problem;
 
+    // A dataplane has the maps as this agent opened them; who follows it has them, too.
+    private bool _mapsAreServed;
+
     /// <summary>A supervisor that has done nothing yet.</summary>
     /// <param name="stateDirectory">Its agent.lock is held by the caller.</param>
     /// <param name="tun">The device; created when no dataplane is found that has it.</param>
@@ -43,16 +47,19 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     /// <param name="command">How the dataplane is started.</param>
     /// <param name="options">Whether a second process waits, and where they run.</param>
     /// <param name="log">Also gets the dataplane's lines.</param>
+    /// <param name="time">Measures how long answers take; default: the system's.</param>
     public DataplaneSupervisor(
-        string stateDirectory, TunOptions tun, FlowCapacities flows, SharedLbMaps maps, DataplaneCommand command, DataplaneOptions options, ILogger log)
+        string stateDirectory, TunOptions tun, FlowCapacities flows, SharedLbMaps maps, DataplaneCommand command, DataplaneOptions options, ILogger log,
+        TimeProvider? time = null)
     {
+        _time = time ?? TimeProvider.System;
         _withSuccessor = options.WithSuccessor;
         _stateDirectory = stateDirectory;
         _tun = tun;
         _flows = flows with { Workers = Math.Max(flows.Workers, tun.Queues) };
         _maps = maps;
         _log = log;
-        _launcher = new DataplaneLauncher(stateDirectory, command, new DataplaneCgroup(options.CgroupRoot), log);
+        _launcher = new DataplaneLauncher(stateDirectory, command, new DataplaneCgroup(options.CgroupRoot), log, _time);
     }
 
     /// <summary>The interface was deleted by somebody and made anew: addresses, routes and sysctls of it are gone. On any thread.</summary>
@@ -146,7 +153,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     /// <returns>False if none was running.</returns>
     public static async Task<bool> StopOrphanAsync(string stateDirectory, ILogger log)
     {
-        var launcher = new DataplaneLauncher(stateDirectory, DataplaneCommand.OfThisProgram(), new DataplaneCgroup(""), log);
+        var launcher = new DataplaneLauncher(stateDirectory, DataplaneCommand.OfThisProgram(), new DataplaneCgroup(""), log, TimeProvider.System);
         bool found = false;
         foreach (DataplaneLink? link in (DataplaneLink?[])[launcher.TryFindSuccessor(), launcher.TryFind()]) // else one would follow the other
         {
@@ -177,8 +184,28 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     {
         DataplaneReply reply = await link.RequestAsync(
             new ControlMessage { Kind = ControlKind.Status }, AnswerTimeout, cancellation: cancellation);
-        return reply.Message.Status ?? throw new ControlSocketException("The dataplane answered without a status.");
+        return StatusIn(reply);
     }
+
+    /// <summary>As <see cref="AskStatusAsync"/>, of a process that may be adopting flows just now: it answers when it has done so.</summary>
+    private async Task<DataplaneStatus> AwaitStatusAsync(DataplaneLink link, CancellationToken cancellation)
+    {
+        try
+        {
+            return await AskStatusAsync(link, cancellation);
+        }
+        catch (TimeoutException) when (_maps.Heartbeats.Count == 0)
+        {
+            // A dataplane declares all before it dead, then adopts, and only then its workers beat. One that is stuck has beaten.
+            _log.LogInformation("A dataplane takes over and is still adopting flows: it is waited for.");
+            DataplaneReply reply = await link.RequestAsync(
+                new ControlMessage { Kind = ControlKind.Status }, StartTimeout - AnswerTimeout, cancellation: cancellation);
+            return StatusIn(reply);
+        }
+    }
+
+    private static DataplaneStatus StatusIn(DataplaneReply reply) =>
+        reply.Message.Status ?? throw new ControlSocketException("The dataplane answered without a status.");
 
     /// <summary>Asks it to stop, and makes it if it does not.</summary>
     private static async Task EndAsync(DataplaneLink link)

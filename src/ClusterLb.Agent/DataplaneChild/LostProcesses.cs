@@ -74,10 +74,10 @@ internal static class LostProcesses
 
     private static bool IsDataplane(int pid)
     {
-        // "/usr/bin/clusterlb dataplane …", or "dotnet …/clusterlb.dll dataplane …".
+        // "/usr/bin/clusterlb dataplane --control-fd …", or "dotnet …/clusterlb.dll dataplane --control-fd …": the program may have any name.
         string[] words = Try(() => File.ReadAllText($"/proc/{pid}/cmdline").Split('\0'), []);
         int verb = Math.Max(Array.IndexOf(words, DataplaneProcess.Verb), Array.IndexOf(words, DataplaneProcess.SuccessorVerb));
-        return verb > 0 && Path.GetFileNameWithoutExtension(words[verb - 1]) == "clusterlb";
+        return verb > 0 && words.ElementAtOrDefault(verb + 1) == DataplaneProcess.ControlOption;
     }
 
     // proc(5), /proc/PID/fdinfo: descriptors of /dev/net/tun name their interface.

@@ -6,13 +6,12 @@ namespace ClusterLb.Cli.Commands;
 /// <summary><c>clusterlb dataplane</c>: the process without rights, started by the agent and by nobody else.</summary>
 internal static class DataplaneCommand
 {
-    private const string ControlFd = "--control-fd";
     private const string LeaseFd = "--lease-fd";
 
     /// <summary>For help and for mistakes; what the agent starts is seen by <see cref="IsStart"/> before.</summary>
     public static Command Create()
     {
-        var controlFd = new Option<int>(ControlFd) { Description = "Inherited control socket", Required = true, CustomParser = NumberText.Parse<int> };
+        var controlFd = new Option<int>(DataplaneProcess.ControlOption) { Description = "Inherited control socket", Required = true, CustomParser = NumberText.Parse<int> };
         var leaseFd = new Option<int>(LeaseFd) { Description = "Inherited lease on dataplane.lock", Required = true, CustomParser = NumberText.Parse<int> };
         var command = new Command(DataplaneProcess.Verb, "Carry packets (internal: started by the agent)") { controlFd, leaseFd };
         command.Hidden = true;
@@ -24,7 +23,7 @@ internal static class DataplaneCommand
     public static bool IsStart(string[] args, out int controlFd, out int leaseFd)
     {
         controlFd = leaseFd = -1;
-        return args is [DataplaneProcess.Verb or DataplaneProcess.SuccessorVerb, ControlFd, var control, LeaseFd, var lease]
+        return args is [DataplaneProcess.Verb or DataplaneProcess.SuccessorVerb, DataplaneProcess.ControlOption, var control, LeaseFd, var lease]
             && int.TryParse(control, out controlFd) && int.TryParse(lease, out leaseFd);
     }
 

@@ -149,7 +149,7 @@ internal static class StatusText
         string alive = status.Workers == 0 ? "no worker alive" : status.Workers == 1 ? "1 worker alive" : $"{status.Workers} workers alive";
         string age = status.HeartbeatAgeMs is { } ms ? $", last heartbeat {ms} ms ago" : "";
         DataplaneStatus? told = status.Agent?.Dataplane;
-        return told is null ? alive + age : $"pid {told.Pid}, {(told.Serving ? "serving" : "NOT serving")}, {alive}{age}";
+        return told is null ? alive + age : $"pid {told.Pid}, version {told.Version}, {(told.Serving ? "serving" : "NOT serving")}, {alive}{age}";
     }
 
     private static string Restarts(AgentStatus agent)

@@ -43,18 +43,24 @@ internal sealed partial class ConntrackTable<TKey>
         return (_count, dropped);
     }
 
-    /// <summary>Copies all flows into an empty table of another capacity.</summary>
+    /// <summary>Copies all flows into an empty table of another capacity, established ones first.</summary>
     /// <returns>Flows that did not fit.</returns>
-    public int CopyTo(ConntrackTable<TKey> fresh)
+    public int CopyTo(ConntrackTable<TKey> fresh) => CopyTo(fresh, mayGoEarly: false) + CopyTo(fresh, mayGoEarly: true);
+
+    private int CopyTo(ConntrackTable<TKey> fresh, bool mayGoEarly)
     {
         int lost = 0;
         for (int place = 1; place <= Capacity; place++)
         {
             FlowPlace<TKey> flow = PlaceAt(place);
+            if (!IsLive(Generation(flow.Life)) || MayGoEarly(flow.Protocol, (FlowState)(uint)flow.Life) != mayGoEarly)
+            {
+                continue;
+            }
+
             ulong original = HashOf(flow.Original, flow.Protocol);
             ulong reply = HashOf(flow.Reply, flow.Protocol);
-            bool linked = IsLive(Generation(flow.Life))
-                && _index.IsLinked(original, FlowIndex.Word(original, place, isReply: false))
+            bool linked = _index.IsLinked(original, FlowIndex.Word(original, place, isReply: false))
                 && _index.IsLinked(reply, FlowIndex.Word(reply, place, isReply: true));
             lost += linked && !fresh.TryInsert(flow) ? 1 : 0;
         }

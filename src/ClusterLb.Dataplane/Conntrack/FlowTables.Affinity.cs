@@ -98,11 +98,11 @@ public sealed partial class FlowTables
         }
     }
 
-    private static MapFile OpenAffinity<TKey>(string directory, string name, int capacity, Action<string> warn)
+    private static MapFile OpenAffinity<TKey>(string directory, string name, int capacity, List<MapFileReport> reports)
         where TKey : unmanaged, IAffinityKey<TKey>
     {
         MapFileSpec spec = AffinityTable<TKey>.SpecOf(name, capacity);
-        return Open(directory, spec, CopyPins, warn);
+        return Open(directory, spec, CopyPins, reports);
 
         bool CopyPins(MapFile old, MapFile fresh)
         {

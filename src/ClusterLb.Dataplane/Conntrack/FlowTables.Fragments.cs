@@ -28,6 +28,6 @@ public sealed partial class FlowTables
 
     private ushort HashOf(IpAddr address) => (ushort)(SeededHash.Of(address, _fragments.File.Seed0, _fragments.File.Seed1) >> 48);
 
-    private static MapFile OpenFragments(string directory, int capacity, Action<string> warn) =>
-        Open(directory, FragmentTable.SpecOf(FragmentsName, capacity), upgrade: (_, _) => true, warn); // what is lost is milliseconds old
+    private static MapFile OpenFragments(string directory, int capacity, List<MapFileReport> reports) =>
+        Open(directory, FragmentTable.SpecOf(FragmentsName, capacity), upgrade: (_, _) => true, reports); // what is lost is milliseconds old
 }

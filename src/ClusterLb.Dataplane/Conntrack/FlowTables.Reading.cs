@@ -33,13 +33,7 @@ public sealed partial class FlowTables
     {
         string directory = FlowDirectory.PathIn(stateDirectory);
         var fill = new List<MapFill>();
-        MapFileSpec[] specs =
-        [
-            ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, 1), ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, 1),
-            AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, 1), AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, 1),
-            FragmentTable.SpecOf(FragmentsName, 1),
-        ];
-        foreach (MapFileSpec spec in specs)
+        foreach (MapFileSpec spec in SpecsOf(new FlowCapacities()))
         {
             string path = Path.Combine(directory, spec.Name);
             using SafeFileHandle? handle = OpenIfThere(path);
@@ -50,6 +44,33 @@ public sealed partial class FlowTables
         }
 
         return fill;
+    }
+
+    /// <summary>Which table of a state directory has other sizes than these, and so would have to be made anew; null if none has.</summary>
+    /// <param name="stateDirectory">The agent's.</param>
+    /// <param name="capacities">Those wanted.</param>
+    /// <returns>For people. A file that is missing or damaged is none of another size: who writes it goes on with its memory.</returns>
+    public static string? FindOtherSize(string stateDirectory, FlowCapacities capacities)
+    {
+        string directory = FlowDirectory.PathIn(stateDirectory);
+        foreach (MapFileSpec wanted in SpecsOf(capacities))
+        {
+            string path = Path.Combine(directory, wanted.Name);
+            try
+            {
+                using SafeFileHandle? handle = OpenIfThere(path);
+                if (handle is not null && MapFile.ReadSpec(handle, path, wanted) is var found && !found.HasShapeOf(wanted))
+                {
+                    return $"its table '{wanted.Name}' has room for {found.Capacity} entries, and {wanted.Capacity} are configured";
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Damaged, or none of ours.
+            }
+        }
+
+        return null;
     }
 
     /// <summary>The rows of counters of a state directory, <see cref="CounterRow.Words"/> numbers each; empty if there is no file.</summary>
@@ -75,6 +96,13 @@ public sealed partial class FlowTables
 
         return rows;
     }
+
+    private static MapFileSpec[] SpecsOf(FlowCapacities capacities) =>
+    [
+        ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, capacities.Ipv4), ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, capacities.Ipv6),
+        AffinityTable<AffinityKey4>.SpecOf(Affinity4Name, capacities.Affinity), AffinityTable<AffinityKey6>.SpecOf(Affinity6Name, capacities.Affinity),
+        FragmentTable.SpecOf(FragmentsName, capacities.Fragments),
+    ];
 
     private static IEnumerable<FlowSnapshot> ReadFile<TKey>(string path, MapFileSpec expected, long nowMs)
         where TKey : unmanaged, IFlowKey<TKey>

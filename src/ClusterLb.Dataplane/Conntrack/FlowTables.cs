@@ -52,10 +52,6 @@ public sealed partial class FlowTables : IDisposable
     /// <summary>Flows that fit, both families.</summary>
     public int Capacity => _ipv4.Capacity + _ipv6.Capacity;
 
-    /// <summary><see cref="Capacity"/> of tables with these capacities: each is rounded up to a power of two.</summary>
-    public static int CapacityOf(FlowCapacities capacities) => (int)(
-        ConntrackTable<FlowKey4>.SpecOf(Ipv4Name, capacities.Ipv4).Capacity + ConntrackTable<FlowKey6>.SpecOf(Ipv6Name, capacities.Ipv6).Capacity);
-
     /// <summary>Which source ports are taken, where free ones are rare.</summary>
     internal SnatPortPools SnatPorts => _snatPorts;
 
@@ -84,13 +80,20 @@ public sealed partial class FlowTables : IDisposable
     public static FlowTables OpenForWriting(string stateDirectory, FlowCapacities capacities, Action<string> warn)
     {
         string directory = FlowDirectory.Make(stateDirectory);
-        return new FlowTables(
-            OpenConntrack<FlowKey4>(directory, Ipv4Name, capacities.Ipv4, warn),
-            OpenConntrack<FlowKey6>(directory, Ipv6Name, capacities.Ipv6, warn),
-            Open(directory, CountersSpec(capacities.Workers), upgrade: (_, _) => true, warn),
-            OpenAffinity<AffinityKey4>(directory, Affinity4Name, capacities.Affinity, warn),
-            OpenAffinity<AffinityKey6>(directory, Affinity6Name, capacities.Affinity, warn),
-            OpenFragments(directory, capacities.Fragments, warn));
+        var reports = new List<MapFileReport>();
+        var tables = new FlowTables(
+            OpenConntrack<FlowKey4>(directory, Ipv4Name, capacities.Ipv4, reports, warn),
+            OpenConntrack<FlowKey6>(directory, Ipv6Name, capacities.Ipv6, reports, warn),
+            Open(directory, CountersSpec(capacities.Workers), upgrade: (_, _) => true, reports),
+            OpenAffinity<AffinityKey4>(directory, Affinity4Name, capacities.Affinity, reports),
+            OpenAffinity<AffinityKey6>(directory, Affinity6Name, capacities.Affinity, reports),
+            OpenFragments(directory, capacities.Fragments, reports));
+        if (MapFileReport.TellOfSetAside(reports) is { } aside)
+        {
+            warn($"Flow tables could not be used; they are set aside and what was in them is forgotten: {aside}.");
+        }
+
+        return tables;
     }
 
     /// <summary>The dataplane's side: maps the files it was handed and adopts what is in them.</summary>
@@ -307,11 +310,11 @@ public sealed partial class FlowTables : IDisposable
         _fragments.File.Dispose();
     }
 
-    private static MapFile OpenConntrack<TKey>(string directory, string name, int capacity, Action<string> warn)
+    private static MapFile OpenConntrack<TKey>(string directory, string name, int capacity, List<MapFileReport> reports, Action<string> warn)
         where TKey : unmanaged, IFlowKey<TKey>
     {
         MapFileSpec spec = ConntrackTable<TKey>.SpecOf(name, capacity);
-        return Open(directory, spec, CopyFlows, warn);
+        return Open(directory, spec, CopyFlows, reports);
 
         bool CopyFlows(MapFile old, MapFile fresh)
         {
@@ -330,14 +333,10 @@ public sealed partial class FlowTables : IDisposable
         }
     }
 
-    private static MapFile Open(string directory, MapFileSpec spec, MapFileUpgrade upgrade, Action<string> warn)
+    private static MapFile Open(string directory, MapFileSpec spec, MapFileUpgrade upgrade, List<MapFileReport> reports)
     {
         MapFile file = MapFile.OpenForWriting(directory, spec, upgrade, out MapFileReport report);
-        if (report.Outcome == MapFileOutcome.SetAside)
-        {
-            warn($"The flow table '{file.Path}' could not be used: {report.Reason}. Its flows are forgotten.");
-        }
-
+        reports.Add(report);
         return file;
     }
 

@@ -29,4 +29,7 @@ public enum ControlKind
 
     /// <summary>Agent says: here is everything; another dataplane serves it, and when that one ends, serve. Once, instead of <see cref="Start"/>.</summary>
     Succeed,
+
+    /// <summary>Agent asks for all files that are served from, for a successor: the very memory, whatever lies under their names by now.</summary>
+    Files,
 }

@@ -20,6 +20,9 @@ public sealed class DataplaneProcess : IDisposable
     /// <summary>The word while it waits for another one to end; of the same length, for it is overwritten.</summary>
     public const string SuccessorVerb = "successor";
 
+    /// <summary>The option that follows either word.</summary>
+    public const string ControlOption = "--control-fd";
+
     /// <summary>Exit status: asked to stop.</summary>
     public const int Stopped = 0;
 
@@ -178,7 +181,10 @@ public sealed class DataplaneProcess : IDisposable
                     Reply(request);
                     break;
                 case ControlKind.Queues:
-                    Reply(request, queues: Workers.Queues);
+                    Reply(request, descriptors: Workers.Queues);
+                    break;
+                case ControlKind.Files:
+                    Reply(request, descriptors: Workers.Files);
                     break;
                 case ControlKind.Flush:
                     Reply(request, flushed: Workers.Flush((request.Flush ?? new FlushRequest()).ToFilter()));
@@ -223,16 +229,17 @@ public sealed class DataplaneProcess : IDisposable
             throw new ControlSocketException("This dataplane has its task already.");
         }
 
-        Rehearse();
+        // In line for the lease first: a dataplane that ends while this one rehearses is followed at once.
         _inheritance = new Inheritance(_lease, request.Descriptors ?? [], descriptors, request.Estate ?? "");
+        Rehearse(until: _inheritance.Fell);
     }
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Without it all works, a little later.")]
-    private void Rehearse()
+    private void Rehearse(SafeFileHandle until)
     {
         try
         {
-            DataplaneRehearsal.Run();
+            DataplaneRehearsal.Run(until: until);
         }
         catch (Exception e)
         {
@@ -263,6 +270,7 @@ public sealed class DataplaneProcess : IDisposable
     {
         Protocol = ControlMessage.CurrentProtocol,
         Build = Build,
+        Version = typeof(DataplaneProcess).Assembly.GetName().Version?.ToString(3),
         Pid = Environment.ProcessId,
         Serving = _workers is not null,
         IsSuccessor = _inheritance is not null,
@@ -293,7 +301,7 @@ public sealed class DataplaneProcess : IDisposable
         ControlMessage request,
         DataplaneStatus? status = null,
         long? flushed = null,
-        IReadOnlyList<SafeFileHandle>? queues = null,
+        IReadOnlyList<(string Name, SafeFileHandle Handle)>? descriptors = null,
         string? error = null)
     {
         var reply = new ControlMessage
@@ -303,13 +311,13 @@ public sealed class DataplaneProcess : IDisposable
             Status = status,
             Flushed = flushed,
             Error = error,
-            Descriptors = queues?.Select((_, i) => $"{DataplaneWorkers.QueuePrefix}{i}").ToList(),
+            Descriptors = descriptors?.Select(descriptor => descriptor.Name).ToList(),
         };
         lock (_sending)
         {
             if (_agent is not null)
             {
-                TrySend(_agent, reply, [.. queues ?? []]);
+                TrySend(_agent, reply, [.. (descriptors ?? []).Select(descriptor => descriptor.Handle)]);
             }
         }
     }

@@ -20,8 +20,9 @@ internal static class DataplaneRehearsal
 
     /// <summary>Does it.</summary>
     /// <param name="patienceMs">For each packet.</param>
+    /// <param name="until">When this can be read, the real thing has begun: what is left is not rehearsed.</param>
     /// <returns>Packets that were translated, both ways.</returns>
-    public static int Run(int patienceMs = UsualPatienceMs)
+    public static int Run(int patienceMs = UsualPatienceMs, SafeFileHandle? until = null)
     {
         using SharedLbMaps maps = SharedLbMaps.CreateInMemory(LbMapCapacities.Small);
         using FlowTables flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = 1_024, Ipv6 = 1_024, Affinity = 1_024, Workers = 1 });
@@ -56,8 +57,8 @@ internal static class DataplaneRehearsal
         int translated = 0;
         foreach ((IpAddr client, IpAddr frontend, IpAddr backend) in families)
         {
-            translated += Exchange(network, new FlowTuple(client, frontend, 40_000, Port, IpProtocol.Tcp), TcpFlags.Syn, patienceMs);
-            translated += Exchange(network, new FlowTuple(backend, client, Port, 40_000, IpProtocol.Tcp), TcpFlags.Syn | TcpFlags.Ack, patienceMs);
+            translated += Exchange(network, new FlowTuple(client, frontend, 40_000, Port, IpProtocol.Tcp), TcpFlags.Syn, patienceMs, until);
+            translated += Exchange(network, new FlowTuple(backend, client, Port, 40_000, IpProtocol.Tcp), TcpFlags.Syn | TcpFlags.Ack, patienceMs, until);
         }
 
         workers.Stop();
@@ -84,12 +85,12 @@ internal static class DataplaneRehearsal
         return file.OpenDescriptor(readOnly: false);
     }
 
-    private static int Exchange(SafeFileHandle network, FlowTuple tuple, TcpFlags flags, int patienceMs)
+    private static int Exchange(SafeFileHandle network, FlowTuple tuple, TcpFlags flags, int patienceMs, SafeFileHandle? until)
     {
         byte[] frame = new byte[VnetHeader.Length + CraftedTcp.Length(tuple.IsIpv4)];
         CraftedTcp.Write(frame.AsSpan(VnetHeader.Length), tuple, 1, 1, flags);
         return TunInterop.Write(network, frame) == frame.Length
-            && PollInterop.WaitReadable([network], patienceMs) != 0
+            && PollInterop.WaitReadable([network, until], patienceMs) == 1
             && TunInterop.Read(network, frame) == frame.Length ? 1 : 0;
     }
 }

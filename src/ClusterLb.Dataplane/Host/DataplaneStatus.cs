@@ -9,6 +9,9 @@ public sealed record DataplaneStatus
     /// <summary>Identifies the build of the code that handles packets: another one is replaced by a new agent.</summary>
     public required Guid Build { get; init; }
 
+    /// <summary>Of the program, for people; null before there was this field.</summary>
+    public string? Version { get; init; }
+
     /// <summary>Process id.</summary>
     public required int Pid { get; init; }
 

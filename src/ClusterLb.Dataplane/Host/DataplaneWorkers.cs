@@ -35,6 +35,7 @@ internal sealed class DataplaneWorkers : IDisposable
     private DataplaneWorkers(IReadOnlyDictionary<string, SafeFileHandle> files, SafeFileHandle[] queues, TimeProvider time)
     {
         _queues = queues;
+        Files = [.. files.Select(file => (file.Key, file.Value))];
         _time = time;
         _maps = SharedLbMaps.FromDescriptors(Named(files, MapsPrefix));
         Dictionary<string, SafeFileHandle> flowFiles = Named(files, FlowsPrefix);
@@ -57,7 +58,10 @@ internal sealed class DataplaneWorkers : IDisposable
     public int Count => _workers.Length;
 
     /// <summary>The queues' descriptors; still owned here.</summary>
-    public IReadOnlyList<SafeFileHandle> Queues => _queues;
+    public IReadOnlyList<(string Name, SafeFileHandle Handle)> Queues => [.. _queues.Select((queue, i) => ($"{QueuePrefix}{i}", queue))];
+
+    /// <summary>All files as they came, by the names that they came with; still owned here.</summary>
+    public IReadOnlyList<(string Name, SafeFileHandle Handle)> Files { get; }
 
     /// <summary>What the dataplane before this one left.</summary>
     public AdoptedFlows Adopted { get; }

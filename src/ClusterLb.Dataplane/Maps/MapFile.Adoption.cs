@@ -33,7 +33,7 @@ public sealed partial class MapFile
             string aside = problem is null ? "" : SetAside(path);
             report = problem is null
                 ? new MapFileReport(spec.Name, MapFileOutcome.Created, "")
-                : new MapFileReport(spec.Name, MapFileOutcome.SetAside, $"{problem}; it is now '{aside}'");
+                : new MapFileReport(spec.Name, MapFileOutcome.SetAside, problem) { Aside = aside };
             return CreateNamed(path, spec, here, fill: null)!;
         }
 
@@ -78,8 +78,7 @@ public sealed partial class MapFile
             return fresh;
         }
 
-        report = new MapFileReport(spec.Name, MapFileOutcome.SetAside,
-            $"its layout {old.Spec.LayoutVersion} (place {old.Spec.PlaceSize} bytes) is not known; it is now '{SetAside(path)}'");
+        report = new MapFileReport(spec.Name, MapFileOutcome.SetAside, $"its layout {old.Spec.LayoutVersion} is not known") { Aside = SetAside(path) };
         return CreateNamed(path, spec, node, fill: null)!;
     }
 

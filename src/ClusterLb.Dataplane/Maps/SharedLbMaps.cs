@@ -131,20 +131,21 @@ public sealed class SharedLbMaps : LbMaps
             epochs = Epochs.Over(epoch, workers.OpenDescriptor(readOnly: true));
         }
 
-        return new SharedLbMaps(new WritableMaps(mapsDirectory, epochs, Seen), capacities, epochs, null, flowsDirectory)
+        var maps = new SharedLbMaps(new WritableMaps(mapsDirectory, epochs, Seen), capacities, epochs, null, flowsDirectory)
         {
             AdoptionReport = reports,
             Awaited = awaited,
         };
+        if (MapFileReport.TellOfSetAside(reports) is { } aside)
+        {
+            warn($"Maps could not be used; they are set aside and written anew: {aside}.");
+        }
+
+        return maps;
 
         void Seen(MapFileReport report)
         {
             reports.Add(report);
-            if (report.Outcome == MapFileOutcome.SetAside)
-            {
-                warn($"Map '{report.Name}' was set aside: {report.Reason}.");
-            }
-
             if (report.Dropped > 0)
             {
                 warn($"Map '{report.Name}' lost {report.Dropped} entries that made no sense or did not fit; {report.Entries} stay.");

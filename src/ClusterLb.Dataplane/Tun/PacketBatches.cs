@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using ClusterLb.Dataplane.Maps;
 using Microsoft.Win32.SafeHandles;
 
@@ -20,10 +21,11 @@ public sealed class PacketBatches : IDisposable
     /// <summary>In anonymous memory, for tests.</summary>
     public static PacketBatches CreateInMemory(int workers) => new(MapFile.CreateAnonymous(SpecOf(workers)));
 
-    /// <summary>Makes or validates the file, in the agent, to hand it to a dataplane.</summary>
+    /// <summary>Makes or validates the file, in the agent, to hand it to a dataplane; for another number of workers packets in hand are copied.</summary>
+    /// <remarks>While no dataplane runs on it: a running one keeps its own.</remarks>
     /// <exception cref="MapFileException">No space, no right.</exception>
     public static PacketBatches OpenForWriting(string stateDirectory, int workers) =>
-        new(MapFile.OpenForWriting(FlowDirectory.Make(stateDirectory), SpecOf(workers), upgrade: (_, _) => true, out _));
+        new(MapFile.OpenForWriting(FlowDirectory.Make(stateDirectory), SpecOf(workers), Copy, out _));
 
     /// <summary>The dataplane's side.</summary>
     /// <param name="handle">Owned from now on.</param>
@@ -43,6 +45,19 @@ public sealed class PacketBatches : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+
+    private static bool Copy(MapFile old, MapFile fresh)
+    {
+        if (!old.Spec.HasLayoutOf(fresh.Spec))
+        {
+            return false;
+        }
+
+        int length = checked((int)(Math.Min(old.Spec.Places, fresh.Spec.Places) * PacketBatch.PlaceSize));
+        MemoryMarshal.CreateReadOnlySpan(ref old.At(old.Spec.PlacesOffset), length)
+            .CopyTo(MemoryMarshal.CreateSpan(ref fresh.At(fresh.Spec.PlacesOffset), length));
+        return true;
+    }
 
     private static MapFileSpec SpecOf(int workers) => new()
     {

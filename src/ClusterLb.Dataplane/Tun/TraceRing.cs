@@ -33,7 +33,7 @@ public sealed class TraceRing : IDisposable
     /// <summary>Rings in anonymous memory, for tests.</summary>
     public static TraceRing CreateInMemory(int workers) => new(MapFile.CreateAnonymous(SpecOf(workers)));
 
-    /// <summary>Makes or validates the file, in the agent, to hand it to a dataplane that is about to start.</summary>
+    /// <summary>Makes or validates the file, in the agent, to hand it to a dataplane that is about to start, while none runs on it.</summary>
     /// <exception cref="MapFileException">No space, no right.</exception>
     public static TraceRing OpenForWriting(string stateDirectory, int workers)
     {

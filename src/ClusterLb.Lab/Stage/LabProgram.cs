@@ -1,3 +1,5 @@
+using ClusterLb.Agent.DataplaneChild;
+
 namespace ClusterLb.Lab.Stage;
 
 /// <summary>How to start ClusterLb: the published file, or `dotnet clusterlb.dll` during development.</summary>
@@ -7,11 +9,7 @@ public static class LabProgram
     public const string EnvironmentVariable = "CLUSTERLB_PROGRAM";
 
     /// <summary>The program this process runs.</summary>
-    public static IReadOnlyList<string> Running()
-    {
-        string path = Environment.ProcessPath ?? "clusterlb";
-        return Path.GetFileName(path) == "dotnet" ? [path, Path.GetFullPath(Environment.GetCommandLineArgs()[0])] : [path];
-    }
+    public static IReadOnlyList<string> Running() => DataplaneCommand.OfThisProgram().Program;
 
     /// <summary>What <see cref="EnvironmentVariable"/> names, else the build in <paramref name="folder"/>.</summary>
     /// <exception cref="LabException">Neither is there.</exception>
@@ -19,11 +17,9 @@ public static class LabProgram
     {
         string? named = Environment.GetEnvironmentVariable(EnvironmentVariable);
         string path = string.IsNullOrEmpty(named) ? Path.Combine(folder, "clusterlb.dll") : Path.GetFullPath(named);
-        if (!File.Exists(path))
-        {
-            throw new LabException($"There is no program '{path}'. Build it, or set {EnvironmentVariable}.");
-        }
-
-        return path.EndsWith(".dll", StringComparison.Ordinal) ? ["dotnet", path] : [path];
+        return File.Exists(path) ? OfFile(path) : throw new LabException($"There is no program '{path}'. Build it, or set {EnvironmentVariable}.");
     }
+
+    /// <summary>How a file is started that may be a program or an assembly.</summary>
+    public static IReadOnlyList<string> OfFile(string path) => path.EndsWith(".dll", StringComparison.Ordinal) ? ["dotnet", path] : [path];
 }

@@ -9,6 +9,7 @@ using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
 using ClusterLb.Dataplane.Tun;
 using ClusterLb.EndToEnd.Tests.Stage;
+using ClusterLb.Testing;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.EndToEnd.Tests.Dataplane;
@@ -88,6 +89,19 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     }
 
     [LabFact]
+    public async Task Its_successor_follows_and_is_not_replaced_in_its_turn()
+    {
+        await _supervisor.EnsureRunningAsync(); // with maps that were made just now
+        int successor = await AwaitSuccessorAsync();
+
+        await SignalAsync((await ServingAsync()).Pid, "KILL");
+
+        await AwaitSuccessorAsync(successor);
+        Assert.Equal(successor, _supervisor.Health.Pid);
+        Assert.Equal(2UL, (await ServingAsync()).Generation);
+    }
+
+    [LabFact]
     public async Task The_next_agent_adopts_it_with_its_queues()
     {
         await _supervisor.EnsureRunningAsync();
@@ -133,6 +147,98 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
         Assert.False(Directory.Exists($"/proc/{pid}"), "the old one is gone");
     }
 
+    public static TheoryData<string> OtherSizes => ["affinity", "fragments", "IPv4 and IPv6 exchanged", "more queues", "fewer queues"];
+
+    [LabTheory, MemberData(nameof(OtherSizes))]
+    public async Task Other_sizes_never_take_the_memory_from_the_dataplane_that_writes_it(string what)
+    {
+        FlowCapacities before = _flows with { Ipv4 = 2_048 };
+        (FlowCapacities after, TunOptions tun) = what switch
+        {
+            "affinity" => (before with { Affinity = 1_024 }, _tun),
+            "fragments" => (before with { Fragments = 1_024 }, _tun),
+            "IPv4 and IPv6 exchanged" => (before with { Ipv4 = before.Ipv6, Ipv6 = before.Ipv4 }, _tun),
+            "more queues" => (before, _tun with { Queues = 3 }),
+            _ => (before, _tun with { Queues = 1 }),
+        };
+        LeaveFlow(before);
+        await EndAsync();
+        Begin(before);
+        await _supervisor.EnsureRunningAsync();
+        await EndAsync();
+
+        Begin(after, tun);
+        await _supervisor.EnsureRunningAsync();
+
+        int successor = await AwaitSuccessorAsync();
+        int serving = (await ServingAsync()).Pid;
+        string[] files = StateFilesOf(serving);
+        Assert.DoesNotContain(files, file => file.EndsWith("(deleted)", StringComparison.Ordinal));
+        Assert.Equal(files, StateFilesOf(successor));
+        Assert.Null(FlowTables.FindOtherSize(_stateDirectory, after));
+        Assert.Equal(1, await _supervisor.FlushAsync(FlowFilter.All));
+    }
+
+    [LabFact]
+    public async Task A_successor_has_the_memory_of_the_one_that_serves_even_if_its_name_was_taken_away()
+    {
+        LeaveFlow(_flows);
+        await _supervisor.EnsureRunningAsync();
+        int first = (await ServingAsync()).Pid;
+        int successor = await AwaitSuccessorAsync();
+        File.Delete(Path.Combine(_stateDirectory, "flows", "conntrack4"));
+
+        await SignalAsync(successor, "KILL");
+        successor = await AwaitSuccessorAsync(after: successor);
+        await SignalAsync(first, "KILL");
+
+        await Eventually.IsAsync("it serves", () => _supervisor.Health is { Serving: true } health && health.Pid != first);
+        Assert.Equal(successor, _supervisor.Health.Pid);
+        Assert.Equal(1, await _supervisor.FlushAsync(FlowFilter.All));
+    }
+
+    [LabFact]
+    public async Task A_successor_that_adopts_for_long_is_waited_for()
+    {
+        var time = new ManualTime();
+        await EndAsync();
+        Begin(_flows, time: time);
+        await _supervisor.EnsureRunningAsync();
+        int successor = await AwaitSuccessorAsync();
+        int first = (await ServingAsync()).Pid;
+
+        await SignalAsync(successor, "STOP"); // now it takes as long as this test wants
+        await SignalAsync(first, "KILL");
+        await Eventually.IsAsync("the successor is asked", () => time.Timers > 0);
+        BeginTakingOver();
+        time.Advance(TimeSpan.FromSeconds(10)); // more than any answer may take
+
+        await Eventually.IsAsync("it is waited for", () => _log.ToString().Contains("still adopting", StringComparison.Ordinal));
+        await SignalAsync(successor, "CONT");
+        await Eventually.IsAsync("it serves", () => _supervisor.Health is { Serving: true } health && health.Pid == successor);
+        Assert.Equal(successor, (await ServingAsync()).Pid);
+    }
+
+    [LabFact]
+    public async Task The_next_agent_waits_for_a_dataplane_that_adopts_for_long()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int pid = (await ServingAsync()).Pid;
+        await EndAsync();
+        var time = new ManualTime();
+        Begin(_flows, time: time);
+        await SignalAsync(pid, "STOP");
+        BeginTakingOver();
+
+        Task<DataplaneStart> start = _supervisor.EnsureRunningAsync();
+        await Eventually.IsAsync("it is asked", () => time.Timers > 0);
+        time.Advance(TimeSpan.FromSeconds(10));
+
+        await Eventually.IsAsync("it is waited for", () => _log.ToString().Contains("still adopting", StringComparison.Ordinal));
+        await SignalAsync(pid, "CONT");
+        Assert.Equal(DataplaneStart.Adopted, await start);
+    }
+
     [LabFact]
     public async Task One_that_is_stopped_by_a_signal_is_ended_and_replaced()
     {
@@ -159,18 +265,7 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     [LabFact]
     public async Task A_flush_reaches_the_tables()
     {
-        using (FlowTables flows = FlowTables.OpenForWriting(_stateDirectory, _flows, Assert.Fail))
-        {
-            IpAddr client = IpAddr.FromIpv4(0x0AF4_0001);
-            var flow = new NewFlow
-            {
-                Original = new FlowTuple(client, IpAddr.FromIpv4(0x0A60_000A), 41_000, 80, IpProtocol.Tcp),
-                Reply = new FlowTuple(IpAddr.FromIpv4(0x0A01_0004), client, 8_080, 41_000, IpProtocol.Tcp),
-                ExpiresMs = long.MaxValue - 1,
-            };
-            Assert.Equal(CreateResult.Created, flows.TryCreate(flow, nowMs: 1, out _));
-        }
-
+        LeaveFlow(_flows);
         await _supervisor.EnsureRunningAsync();
 
         Assert.Equal(1, await _supervisor.FlushAsync(FlowFilter.All));
@@ -257,11 +352,51 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
         Assert.True(lease.IsCurrent);
     }
 
-    private void Begin(FlowCapacities flows)
+    private void Begin(FlowCapacities flows, TunOptions? tun = null, TimeProvider? time = null)
     {
         _maps = SharedLbMaps.OpenForWriting(_stateDirectory, LbMapCapacities.Small, _ => { });
-        _supervisor = new DataplaneSupervisor(_stateDirectory, _tun, flows, _maps, DataplaneCommand.OfThisProgram(), new DataplaneOptions(), _log);
+        _supervisor = new DataplaneSupervisor(
+            _stateDirectory, tun ?? _tun, flows, _maps, DataplaneCommand.OfThisProgram(), new DataplaneOptions(), _log, time);
     }
+
+    /// <summary>As if an earlier dataplane had left it.</summary>
+    private void LeaveFlow(FlowCapacities flows)
+    {
+        using FlowTables tables = FlowTables.OpenForWriting(_stateDirectory, flows, Assert.Fail);
+        IpAddr client = IpAddr.FromIpv4(0x0AF4_0001);
+        var flow = new NewFlow
+        {
+            Original = new FlowTuple(client, IpAddr.FromIpv4(0x0A60_000A), 41_000, 80, IpProtocol.Tcp),
+            Reply = new FlowTuple(IpAddr.FromIpv4(0x0A01_0004), client, 8_080, 41_000, IpProtocol.Tcp),
+            ExpiresMs = long.MaxValue - 1,
+        };
+        Assert.Equal(CreateResult.Created, tables.TryCreate(flow, nowMs: 1, out _));
+    }
+
+    /// <summary>The first thing that a dataplane does which takes over, long before it answers.</summary>
+    private void BeginTakingOver()
+    {
+        using var slots = new WorkerSlots(_maps.OpenWorkersDescriptor(), _maps);
+        slots.TakeOver();
+    }
+
+    private async Task<int> AwaitSuccessorAsync(int? after = null)
+    {
+        int? successor = null;
+        await Eventually.IsAsync("a successor waits", () => (successor = _supervisor.Health.SuccessorPid) is not null && successor != after);
+        return successor!.Value;
+    }
+
+    private static async Task SignalAsync(int pid, string signal)
+    {
+        using Process kill = Process.Start("kill", $"-{signal} {pid}");
+        await kill.WaitForExitAsync();
+        Assert.Equal(0, kill.ExitCode);
+    }
+
+    /// <summary>The files of the state directory that a process has open; "(deleted)" if another one has the name by now.</summary>
+    private string[] StateFilesOf(int pid) => [.. new DirectoryInfo($"/proc/{pid}/fd").EnumerateFileSystemInfos()
+        .Select(fd => fd.LinkTarget ?? "").Where(path => path.StartsWith(_stateDirectory, StringComparison.Ordinal)).Distinct().Order(StringComparer.Ordinal)];
 
     private async Task EndAsync()
     {

@@ -118,6 +118,68 @@ public sealed class FlowFilesTests : IDisposable
     }
 
     [Fact]
+    public void Tables_of_another_version_are_set_aside_whole_and_said_in_one_line()
+    {
+        using (FlowTables flows = FlowTables.OpenForWriting(_directory, Small, Fail))
+        {
+            flows.TryCreate(FlowTuples.New(FlowTuples.Original(1)), Now, out _);
+        }
+
+        string folder = Path.Combine(_directory, "flows");
+        foreach (string name in (string[])["conntrack4", "conntrack6", "affinity4"])
+        {
+            OtherVersion.SetLayout(Path.Combine(folder, name));
+        }
+
+        byte[] before = File.ReadAllBytes(Path.Combine(folder, "conntrack4"));
+        var warnings = new List<string>();
+        using FlowTables fresh = FlowTables.OpenForWriting(_directory, Small, warnings.Add);
+
+        Assert.Equal(
+            "Flow tables could not be used; they are set aside and what was in them is forgotten: "
+            + "flows/conntrack4.bad-1, flows/conntrack6.bad-1, flows/affinity4.bad-1: its layout 9 is not known.", Assert.Single(warnings));
+        Assert.Equal(before, File.ReadAllBytes(Path.Combine(folder, "conntrack4.bad-1")));
+        Assert.Equal((0, 0), fresh.Adopt());
+    }
+
+    [Fact]
+    public void Of_flows_that_do_not_fit_established_ones_are_kept()
+    {
+        using (FlowTables flows = FlowTables.OpenForWriting(_directory, Small, Fail))
+        {
+            for (uint client = 0; client < 100; client++)
+            {
+                flows.TryCreate(FlowTuples.New(FlowTuples.Original(client)), Now, out FlowHit hit);
+                if (client >= 50)
+                {
+                    flows.Record(hit, FlowState.Established, Now + 30_000, 60);
+                }
+            }
+        }
+
+        using FlowTables resized = FlowTables.OpenForWriting(_directory, Small with { Ipv4 = 64 }, _ => { });
+        resized.Adopt();
+
+        Assert.All(Enumerable.Range(50, 50), client => Assert.True(resized.TryLookup(FlowTuples.Original((uint)client), Now, out _)));
+    }
+
+    [Fact]
+    public void Only_a_table_of_another_size_is_one()
+    {
+        Assert.Null(FlowTables.FindOtherSize(_directory, Small)); // nothing is there
+        FlowTables.OpenForWriting(_directory, Small, Fail).Dispose();
+
+        Assert.Null(FlowTables.FindOtherSize(_directory, Small));
+        Assert.Null(FlowTables.FindOtherSize(_directory, Small with { Ipv4 = 100 })); // rounded up
+        Assert.Contains("'conntrack4'", FlowTables.FindOtherSize(_directory, Small with { Ipv4 = Small.Ipv6, Ipv6 = Small.Ipv4 }), StringComparison.Ordinal);
+        Assert.Contains("'affinity4'", FlowTables.FindOtherSize(_directory, Small with { Affinity = 99 }), StringComparison.Ordinal);
+        Assert.Contains("'fragments'", FlowTables.FindOtherSize(_directory, Small with { Fragments = 64 }), StringComparison.Ordinal);
+
+        File.WriteAllText(Path.Combine(_directory, "flows", "fragments"), "damaged");
+        Assert.Null(FlowTables.FindOtherSize(_directory, Small));
+    }
+
+    [Fact]
     public void A_truncated_file_ends_the_reading_and_nothing_else()
     {
         using (FlowTables flows = FlowTables.OpenForWriting(_directory, Small, Fail))

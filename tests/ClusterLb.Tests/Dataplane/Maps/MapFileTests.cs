@@ -41,7 +41,7 @@ public sealed class MapFileTests : IDisposable
 
         Assert.Equal(MapFileOutcome.SetAside, report.Outcome);
         Assert.Contains(reason, report.Reason, StringComparison.Ordinal);
-        Assert.Contains(_stage.MapPath + ".bad-1", report.Reason, StringComparison.Ordinal);
+        Assert.Equal(_stage.MapPath + ".bad-1", report.Aside);
         Assert.Empty(map.Entries());
         Assert.Equal(MapResult.Ok, map.Update(1, 1));
         if (before.Length > 0)

@@ -113,6 +113,33 @@ public sealed class RecoveredBatchTests
         Assert.Equal(0, fixture.Batches.Of(0).CountLeft());
     }
 
+    [Fact]
+    public void Packets_in_hand_outlive_a_change_of_the_number_of_workers()
+    {
+        string directory = MemoryFolder.Create("clb-batches-");
+        try
+        {
+            byte[] packet = Packet.Tcp(Client, Frontend).Syn();
+            using (PacketBatches before = PacketBatches.OpenForWriting(directory, workers: 2))
+            {
+                PacketBatch batch = before.Of(1);
+                packet.CopyTo(batch.NextFrame[VnetHeader.Length..]);
+                batch.Add(VnetHeader.Length + packet.Length, queue: 1);
+            }
+
+            using PacketBatches after = PacketBatches.OpenForWriting(directory, workers: 3);
+
+            Assert.Equal([0, 1, 0], Enumerable.Range(0, after.Workers).Select(worker => after.Of(worker).CountLeft()));
+            PacketBatch left = after.Of(1);
+            left.Recover();
+            Assert.Equal(packet, left.Frame(0)[VnetHeader.Length..].ToArray());
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
     private static void Decide(PacketBatch batch, int index, Verdict verdict)
     {
         batch.BeginWork(index);
