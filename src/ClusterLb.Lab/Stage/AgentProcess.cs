@@ -11,14 +11,12 @@ public sealed class AgentProcess
     private const int HealthPort = 10256; // kube-proxy's
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
 
-    private readonly IReadOnlyList<string> _program;
-
     internal AgentProcess(LabNode node, NetworkNamespace ns, IReadOnlyList<string> program, string folder, string manifests)
     {
         Node = node;
         Namespace = ns;
         Folder = folder;
-        _program = program;
+        Program = program;
         Source = ["--manifests", manifests];
     }
 
@@ -27,6 +25,9 @@ public sealed class AgentProcess
 
     /// <summary>The node's network namespace.</summary>
     public NetworkNamespace Namespace { get; }
+
+    /// <summary>What it is started with: a program and its first arguments.</summary>
+    public IReadOnlyList<string> Program { get; private set; }
 
     /// <summary>Where its configuration, log and state directory are.</summary>
     public string Folder { get; }
@@ -55,7 +56,7 @@ public sealed class AgentProcess
     /// <summary>Starts an agent in the node's namespace; its standard streams are the log and /dev/null.</summary>
     public void Start()
     {
-        string[] command = [.. _program, "agent", "--config", ConfigFile, "--state-dir", StateDirectory, .. Source];
+        string[] command = [.. Program, "agent", "--config", ConfigFile, "--state-dir", StateDirectory, .. Source];
         BackgroundProcess.Start(Namespace, LogFile, command);
     }
 
@@ -63,6 +64,13 @@ public sealed class AgentProcess
     public void StartWithKubeconfig(string file)
     {
         Source = ["--kubeconfig", file];
+        Start();
+    }
+
+    /// <summary>Starts an agent of another program, now and whenever it is started again: an upgrade, or the way back.</summary>
+    public void StartProgram(IReadOnlyList<string> program)
+    {
+        Program = program;
         Start();
     }
 

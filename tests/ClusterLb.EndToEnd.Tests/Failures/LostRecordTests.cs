@@ -1,6 +1,7 @@
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Lab.Client;
 using ClusterLb.Lab.Stage;
+using ClusterLb.Testing;
 
 namespace ClusterLb.EndToEnd.Tests.Failures;
 
@@ -48,6 +49,44 @@ public sealed class LostRecordTests(ChangingLabFixture fixture)
             Assert.Equal("", (await fixture.ConnectAsync("client-a", "web", ipv6, ConnectProtocol.Http)).Failure);
         }
     }
+
+    [LabTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task State_of_another_version_is_set_aside_with_one_line_for_maps_and_one_for_flows_and_services_are_served(bool dataplaneLives)
+    {
+        await EndAgentAsync();
+        await Eventually.IsAsync("what shall be gone is gone", () =>
+        {
+            if (!dataplaneLives)
+            {
+                Agent.KillDataplaneAndSuccessor();
+            }
+
+            return dataplaneLives || (Agent.DataplaneProcessId == 0 && Agent.SuccessorProcessId == 0);
+        });
+        string[] files = [.. ((string[])["maps", "flows"]).SelectMany(folder => Directory.EnumerateFiles(PathOf(folder)))
+            .Where(file => !Path.GetFileName(file).Contains('.', StringComparison.Ordinal))];
+        string[] asideBefore = FilesSetAside();
+        Array.ForEach(files, file => OtherVersion.SetLayout(file));
+        int linesBefore = File.ReadAllLines(Agent.LogFile).Length;
+
+        await StartAgentAsync();
+
+        string[] lines = [.. File.ReadAllLines(Agent.LogFile).Skip(linesBefore).Where(line => line.Contains("could not be used", StringComparison.Ordinal))];
+        Assert.Equal(2, lines.Length);
+        Assert.Contains("maps/services4.bad-", Assert.Single(lines, line => line.Contains("Maps could not be used", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.Contains("flows/conntrack4.bad-", Assert.Single(lines, line => line.Contains("Flow tables could not be used", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.All(lines, line => Assert.Contains($"its layout {OtherVersion.UnknownLayout} is not known", line, StringComparison.Ordinal));
+        Assert.NotEqual(asideBefore, FilesSetAside());
+        foreach (bool ipv6 in (bool[])[false, true])
+        {
+            Assert.Equal("", (await fixture.ConnectAsync("client-a", "web", ipv6, ConnectProtocol.Http)).Failure);
+        }
+    }
+
+    private string[] FilesSetAside() =>
+        [.. Directory.EnumerateFiles(Agent.StateDirectory, "*.bad-*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
 
     private async Task LoseAsync(Action lose, bool sameDataplane)
     {

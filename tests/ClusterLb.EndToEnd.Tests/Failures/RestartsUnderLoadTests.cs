@@ -28,8 +28,8 @@ public sealed class RestartsUnderLoadTests(ExposedLabFixture fixture, ITestOutpu
     public async Task No_connection_is_lost_however_often_agent_and_dataplane_are_restarted()
     {
         using var stop = new CancellationTokenSource();
-        List<CheckedStream> tcp = await StartStreamsAsync(udp: false);
-        List<CheckedStream> udp = await StartStreamsAsync(udp: true);
+        List<CheckedStream> tcp = await fixture.StartStreamsFromEverywhereAsync(udp: false, Patience);
+        List<CheckedStream> udp = await fixture.StartStreamsFromEverywhereAsync(udp: true, Patience);
         List<CheckedStream> all = [.. tcp, .. udp];
         Task<List<string>> newConnections = ConnectAgainAndAgainAsync(stop.Token);
         var report = new RestartReport();
@@ -113,28 +113,6 @@ public sealed class RestartsUnderLoadTests(ExposedLabFixture fixture, ITestOutpu
         await Eventually.IsAsync("all are gone", () => !processes.Any(IsAlive));
         Agent.Start();
         await Agent.WaitUntilHealthyAsync(Patience);
-    }
-
-    private async Task<List<CheckedStream>> StartStreamsAsync(bool udp)
-    {
-        LabService exposed = fixture.Topology.Service("cluster-b"); // its backend is on the other node: masqueraded
-        LabNode node = fixture.Topology.Node(NodeName);
-        var streams = new List<CheckedStream>();
-        foreach (bool ipv6 in (bool[])[false, true])
-        {
-            IpAddr nodeAddress = ipv6 ? node.Ipv6 : node.Ipv4;
-            foreach (TrafficTarget target in (IEnumerable<TrafficTarget>)
-            [
-                fixture.To("client-a", "web", ipv6, 7),
-                fixture.To(NodeName, "web", ipv6, 7),
-                TrafficTarget.Of(fixture.Lab, LabTopology.ClientName, nodeAddress, exposed.Exposure!.FirstNodePort + 7),
-            ])
-            {
-                streams.Add(await CheckedStream.StartAsync(target, udp, Patience));
-            }
-        }
-
-        return streams;
     }
 
     /// <summary>New connections all the while: a SYN may have to be sent again, but each succeeds.</summary>

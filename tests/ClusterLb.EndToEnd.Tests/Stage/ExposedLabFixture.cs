@@ -74,6 +74,26 @@ public class ExposedLabFixture : LabFixture
     public TrafficTarget To(string from, string kind, string service, bool ipv6, int port) =>
         TrafficTarget.Of(Lab, from, AddressOf(kind, service, ipv6), PortOf(kind, service, port));
 
+    /// <summary>To a ClusterIP from a pod and from node-a itself, and from outside to a node port whose backend is on the other node; both families.</summary>
+    internal async Task<List<CheckedStream>> StartStreamsFromEverywhereAsync(bool udp, TimeSpan patience)
+    {
+        var streams = new List<CheckedStream>();
+        foreach (TrafficTarget target in FromEverywhere())
+        {
+            streams.Add(await CheckedStream.StartAsync(target, udp, patience));
+        }
+
+        return streams;
+    }
+
+    /// <summary>The echo ports of those ways.</summary>
+    internal IEnumerable<TrafficTarget> FromEverywhere() => ((bool[])[false, true]).SelectMany(ipv6 => (TrafficTarget[])
+    [
+        To("client-a", "web", ipv6, 7),
+        To("node-a", "web", ipv6, 7),
+        To(LabTopology.ClientName, "NodePort", "cluster-b", ipv6, 7),
+    ]);
+
     public override async Task InitializeAsync()
     {
         await base.InitializeAsync();
