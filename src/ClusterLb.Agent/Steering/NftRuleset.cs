@@ -71,6 +71,7 @@ internal static class NftRuleset
                 type filter hook prerouting priority dstnat + 5; policy accept;
                 iifname {{device}} ct state new ct mark set ct mark | {{reply}}
                 iifname {{device}} accept
+                ct state invalid meta l4proto tcp meta mark set meta mark | {{reply}}
                 jump steer
               }
 

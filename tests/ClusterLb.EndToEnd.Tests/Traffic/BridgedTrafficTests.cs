@@ -86,6 +86,15 @@ public abstract class BridgedTrafficTests(BridgedLabFixture fixture) : IDisposab
         }
     }
 
+    [LabTheory]
+    [InlineData("client-a", "on-node-a", "web-1")]
+    [InlineData("client-b", "on-node-b", "web-3")]
+    public async Task A_segment_out_of_its_window_breaks_no_connection(string from, string service, string pod)
+    {
+        await OutOfWindow.LeavesConnectionAsync(fixture, from, service, pod, ipv6: false);
+        await OutOfWindow.LeavesConnectionAsync(fixture, from, service, pod, ipv6: true);
+    }
+
     [LabTheory, InlineData(false), InlineData(true)]
     public async Task A_neighbour_that_listens_no_more_is_heard_of(bool ipv6)
     {

@@ -58,6 +58,15 @@ public abstract class ServiceTrafficTests(LabFixture fixture) : IDisposable
     }
 
     [LabTheory]
+    [InlineData("client-a", "on-node-a", "web-1", false)]
+    [InlineData("client-a", "on-node-b", "web-3", false)]
+    [InlineData("client-a", "on-node-b", "web-3", true)]
+    [InlineData("node-a", "on-node-b", "web-3", false)]
+    [InlineData("node-a", "on-node-b", "web-3", true)]
+    public Task A_segment_out_of_its_window_breaks_no_connection(string from, string service, string pod, bool ipv6) =>
+        OutOfWindow.LeavesConnectionAsync(fixture, from, service, pod, ipv6);
+
+    [LabTheory]
     [InlineData(ConnectProtocol.Http, false)]
     [InlineData(ConnectProtocol.Http, true)]
     [InlineData(ConnectProtocol.Udp, false)]
