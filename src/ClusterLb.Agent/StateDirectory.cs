@@ -1,5 +1,8 @@
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.DataplaneChild;
+using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
+using ClusterLb.Dataplane.Tun;
 
 namespace ClusterLb.Agent;
 
@@ -15,13 +18,13 @@ internal static class StateDirectory
 
     private static readonly Dictionary<string, string[]> Directories = new()
     {
-        ["maps"] =
+        [SharedLbMaps.DirectoryName] =
         [
-            "awaited", "backends4", "backends6", "eligible", "epoch", "maglev", "networks4", "networks6", "node", "reverse_nat",
+            AwaitedBackends.FileName, Epochs.FileName, "backends4", "backends6", "eligible", "maglev", "networks4", "networks6", "node", "reverse_nat",
             "reverse_nat4", "reverse_nat6", "service_names", "service_ports", "services4", "services6", "serving", "source_ranges4",
             "source_ranges6",
         ],
-        ["flows"] = ["affinity4", "affinity6", "arrivals", "batches", "conntrack4", "conntrack6", "counters", "fragments", "trace", "workers"],
+        [FlowDirectory.Name] = [.. FlowTables.FileNames, BackendArrivals.FileName, PacketBatches.FileName, TraceRing.FileName, WorkerSlots.FileName],
     };
 
     /// <summary>Makes the directory where it is missing.</summary>
@@ -50,7 +53,7 @@ internal static class StateDirectory
     public static void GiveTo(uint group, string path)
     {
         AdminInterop.ChangeGroup(path, group);
-        string maps = Path.Combine(path, "maps");
+        string maps = Path.Combine(path, SharedLbMaps.DirectoryName);
         if (Directory.Exists(maps))
         {
             AdminInterop.ChangeGroup(maps, group);

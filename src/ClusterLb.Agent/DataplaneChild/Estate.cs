@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using ClusterLb.Dataplane.Host;
 using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Agent.DataplaneChild;
@@ -32,7 +33,7 @@ internal sealed class Estate : IDisposable
     /// <summary>Adds the queues, after all files; they stay the caller's.</summary>
     public void AddQueues(IReadOnlyList<SafeFileHandle> queues)
     {
-        _names.AddRange(queues.Select((_, i) => $"queue/{i}"));
+        _names.AddRange(DescriptorNames.Queues(queues.Count));
         _handles.AddRange(queues);
     }
 

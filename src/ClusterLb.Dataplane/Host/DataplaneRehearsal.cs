@@ -40,16 +40,16 @@ internal static class DataplaneRehearsal
         }
 
         var files = new List<(string Name, SafeFileHandle Handle)>();
-        files.AddRange(maps.OpenDescriptors(readOnly: true).Select(file => (DataplaneWorkers.MapsPrefix + file.Name, file.Handle)));
-        files.AddRange(flows.OpenDescriptors().Select(file => (DataplaneWorkers.FlowsPrefix + file.Name, file.Handle)));
-        files.Add((DataplaneWorkers.MapsPrefix + Epochs.FileName, OpenAnonymous(Epochs.Spec)));
-        files.Add((DataplaneWorkers.FlowsPrefix + WorkerSlots.FileName, OpenAnonymous(WorkerSlots.Spec)));
-        files.Add((DataplaneWorkers.FlowsPrefix + BackendArrivals.FileName, OpenAnonymous(BackendArrivals.Spec)));
-        files.Add((DataplaneWorkers.FlowsPrefix + TraceRing.FileName, trace.OpenDescriptor()));
-        files.Add((DataplaneWorkers.FlowsPrefix + PacketBatches.FileName, batches.OpenDescriptor()));
+        files.AddRange(maps.OpenDescriptors(readOnly: true).Select(file => (DescriptorNames.MapsPrefix + file.Name, file.Handle)));
+        files.AddRange(flows.OpenDescriptors().Select(file => (DescriptorNames.FlowsPrefix + file.Name, file.Handle)));
+        files.Add((DescriptorNames.MapsPrefix + Epochs.FileName, OpenAnonymous(Epochs.Spec)));
+        files.Add((DescriptorNames.FlowsPrefix + WorkerSlots.FileName, OpenAnonymous(WorkerSlots.Spec)));
+        files.Add((DescriptorNames.FlowsPrefix + BackendArrivals.FileName, OpenAnonymous(BackendArrivals.Spec)));
+        files.Add((DescriptorNames.FlowsPrefix + TraceRing.FileName, trace.OpenDescriptor()));
+        files.Add((DescriptorNames.FlowsPrefix + PacketBatches.FileName, batches.OpenDescriptor()));
         SafeFileHandle[] pair = ControlSocketInterop.CreatePair();
         using SafeFileHandle network = pair[0];
-        files.Add((DataplaneWorkers.QueuePrefix + "0", pair[1]));
+        files.Add((DescriptorNames.QueuePrefix + "0", pair[1]));
 
         string failure = "";
         using DataplaneWorkers workers = DataplaneWorkers.Start(

@@ -11,13 +11,6 @@ namespace ClusterLb.Dataplane.Host;
 /// <remarks>Driven by one thread.</remarks>
 internal sealed class DataplaneWorkers : IDisposable
 {
-    /// <summary>Prefixes of the descriptors' names.</summary>
-    public const string MapsPrefix = "maps/";
-
-    public const string FlowsPrefix = "flows/";
-
-    public const string QueuePrefix = "queue/";
-
     private readonly SafeFileHandle[] _queues;
     private readonly SharedLbMaps _maps;
     private readonly FlowTables _flows;
@@ -37,8 +30,8 @@ internal sealed class DataplaneWorkers : IDisposable
         _queues = queues;
         Files = [.. files.Select(file => (file.Key, file.Value))];
         _time = time;
-        _maps = SharedLbMaps.FromDescriptors(Named(files, MapsPrefix));
-        Dictionary<string, SafeFileHandle> flowFiles = Named(files, FlowsPrefix);
+        _maps = SharedLbMaps.FromDescriptors(Named(files, DescriptorNames.MapsPrefix));
+        Dictionary<string, SafeFileHandle> flowFiles = Named(files, DescriptorNames.FlowsPrefix);
         _slots = new WorkerSlots(flowFiles[WorkerSlots.FileName], _maps);
         _slots.TakeOver(); // this process has the lease: no other dataplane lives
         _flows = FlowTables.FromDescriptors(flowFiles);
@@ -58,7 +51,7 @@ internal sealed class DataplaneWorkers : IDisposable
     public int Count => _workers.Length;
 
     /// <summary>The queues' descriptors; still owned here.</summary>
-    public IReadOnlyList<(string Name, SafeFileHandle Handle)> Queues => [.. _queues.Select((queue, i) => ($"{QueuePrefix}{i}", queue))];
+    public IReadOnlyList<(string Name, SafeFileHandle Handle)> Queues => [.. DescriptorNames.Queues(_queues.Length).Zip(_queues)];
 
     /// <summary>All files as they came, by the names that they came with; still owned here.</summary>
     public IReadOnlyList<(string Name, SafeFileHandle Handle)> Files { get; }
@@ -95,7 +88,7 @@ internal sealed class DataplaneWorkers : IDisposable
         var queues = new List<SafeFileHandle>();
         for (int i = 0; i < descriptors.Length; i++)
         {
-            if (names[i].StartsWith(QueuePrefix, StringComparison.Ordinal))
+            if (names[i].StartsWith(DescriptorNames.QueuePrefix, StringComparison.Ordinal))
             {
                 queues.Add(descriptors[i]);
             }

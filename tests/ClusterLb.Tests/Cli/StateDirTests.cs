@@ -104,7 +104,7 @@ public sealed class StateDirTests : IDisposable
     [Fact]
     public async Task Flow_tables_that_may_not_be_read_are_no_empty_table()
     {
-        string file = Path.Combine(_stateDir, "flows", "conntrack4");
+        string file = Path.Combine(FlowDirectory.PathIn(_stateDir), "conntrack4");
         File.Delete(file);
         Directory.CreateDirectory(file); // refuses root as a mode refuses others
 
@@ -117,7 +117,7 @@ public sealed class StateDirTests : IDisposable
     [Fact]
     public async Task An_explanation_without_the_right_to_read_flows_says_so()
     {
-        string file = Path.Combine(_stateDir, "flows", "conntrack4");
+        string file = Path.Combine(FlowDirectory.PathIn(_stateDir), "conntrack4");
         File.Delete(file);
         Directory.CreateDirectory(file); // refuses root as a mode refuses others
 
@@ -166,7 +166,7 @@ public sealed class StateDirTests : IDisposable
     public async Task Status_is_degraded_when_workers_live_and_no_agent_follows_changes()
     {
         using SharedLbMaps maps = SharedLbMaps.OpenForWriting(_stateDir, LbMapCapacities.Small, _ => { });
-        using var slots = new WorkerSlots(File.OpenHandle(Path.Combine(_stateDir, "flows", WorkerSlots.FileName), access: FileAccess.ReadWrite), maps);
+        using var slots = new WorkerSlots(File.OpenHandle(Path.Combine(FlowDirectory.PathIn(_stateDir), WorkerSlots.FileName), access: FileAccess.ReadWrite), maps);
         slots.TakeOver();
         slots.Beat(0, (long)(TimeProvider.System.GetElapsedTime(0).TotalMilliseconds * 1_000_000));
 

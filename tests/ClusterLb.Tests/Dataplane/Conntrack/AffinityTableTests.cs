@@ -232,7 +232,7 @@ public sealed class AffinityTableTests : IDisposable
     /// <summary>As a writer leaves a place that is killed in the middle of it.</summary>
     private void MakeOdd(string file, uint client)
     {
-        string path = Path.Combine(_directory, "flows", file);
+        string path = Path.Combine(FlowDirectory.PathIn(_directory), file);
         byte[] bytes = File.ReadAllBytes(path);
         int at = bytes.AsSpan().IndexOf((ReadOnlySpan<byte>)[0x0A, 0xF4, 0, (byte)client]) - 8;
         using FileStream stream = File.Open(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);

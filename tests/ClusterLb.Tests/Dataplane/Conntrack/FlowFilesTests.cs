@@ -107,8 +107,8 @@ public sealed class FlowFilesTests : IDisposable
     [Fact]
     public void A_file_that_is_none_of_ours_is_set_aside_and_said()
     {
-        Directory.CreateDirectory(Path.Combine(_directory, "flows"));
-        File.WriteAllText(Path.Combine(_directory, "flows", "conntrack4"), "not a table");
+        Directory.CreateDirectory(FlowDirectory.PathIn(_directory));
+        File.WriteAllText(Path.Combine(FlowDirectory.PathIn(_directory), "conntrack4"), "not a table");
 
         var warnings = new List<string>();
         using FlowTables flows = FlowTables.OpenForWriting(_directory, Small, warnings.Add);
@@ -187,7 +187,7 @@ public sealed class FlowFilesTests : IDisposable
             flows.TryCreate(FlowTuples.New(FlowTuples.Original(1)), Now, out _);
         }
 
-        using (SafeFileHandle file = File.OpenHandle(Path.Combine(_directory, "flows", "conntrack4"), access: FileAccess.ReadWrite))
+        using (SafeFileHandle file = File.OpenHandle(Path.Combine(FlowDirectory.PathIn(_directory), "conntrack4"), access: FileAccess.ReadWrite))
         {
             RandomAccess.SetLength(file, RandomAccess.GetLength(file) - 4096);
         }

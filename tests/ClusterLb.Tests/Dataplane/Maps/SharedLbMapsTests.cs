@@ -45,7 +45,7 @@ public sealed class SharedLbMapsTests : IDisposable
         using SharedLbMaps writer = Open(LbMapCapacities.Small);
         Assert.Equal(
             UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
-            File.GetUnixFileMode(Path.Combine(_stage.Directory, "flows")));
+            File.GetUnixFileMode(FlowDirectory.PathIn(_stage.Directory)));
     }
 
     [Fact]

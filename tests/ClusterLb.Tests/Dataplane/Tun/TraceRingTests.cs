@@ -1,4 +1,5 @@
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Dataplane.Tun;
 using ClusterLb.Testing;
@@ -65,7 +66,7 @@ public sealed class TraceRingTests
             Assert.Equal(2, ring.Workers);
         }
 
-        Assert.Equal([TraceRing.FileName], Directory.GetFiles(Path.Combine(directory.FullName, "flows")).Select(Path.GetFileName));
+        Assert.Equal([TraceRing.FileName], Directory.GetFiles(FlowDirectory.PathIn(directory.FullName)).Select(Path.GetFileName));
         directory.Delete(recursive: true);
     }
 
