@@ -109,8 +109,7 @@ public sealed partial class DataplaneSupervisor
         }
 
         // Not to be trusted blindly: what is kept must be queues of our device, one for each worker.
-        bool servesUs = reply.Descriptors.Length > 0 && reply.Descriptors.Length == status.Workers
-            && reply.Descriptors.All(queue => TunDeviceFactory.NameOf(queue) == _tun.Name);
+        bool servesUs = reply.Descriptors.Length == status.Workers && AreQueuesOf(_tun.Name, reply.Descriptors);
         if (servesUs)
         {
             CloseQueues();
@@ -142,6 +141,11 @@ public sealed partial class DataplaneSupervisor
         Watch(link);
         return true;
     }
+
+    /// <summary>True if all are queues of this device, and no two of them the same: the other's packets would be lost with its last descriptor.</summary>
+    internal static bool AreQueuesOf(string device, IReadOnlyList<SafeFileHandle> queues) =>
+        queues.Count > 0 && queues.All(queue => TunDeviceFactory.NameOf(queue) == device)
+        && !queues.Where((queue, i) => queues.Take(i).Any(before => ProcessInterop.IsSameOpenFile(before, queue))).Any();
 
     private string? WhyReplace(DataplaneStatus status, bool servesUs)
     {
@@ -260,9 +264,9 @@ public sealed partial class DataplaneSupervisor
         using (PacketBatches batches = PacketBatches.OpenForWriting(_stateDirectory, Math.Max(_queues.Count, _tun.Queues)))
         using (TraceRing trace = TraceRing.OpenForWriting(_stateDirectory, Math.Max(_queues.Count, _tun.Queues)))
         {
-            estate.AddFiles("maps/", _maps.OpenDescriptors(readOnly: true));
-            estate.AddFiles("flows/", tables.OpenDescriptors());
-            estate.AddFiles("flows/",
+            estate.AddFiles(DescriptorNames.MapsPrefix, _maps.OpenDescriptors(readOnly: true));
+            estate.AddFiles(DescriptorNames.FlowsPrefix, tables.OpenDescriptors());
+            estate.AddFiles(DescriptorNames.FlowsPrefix,
             [
                 (WorkerSlots.FileName, _maps.OpenWorkersDescriptor()),
                 (BackendArrivals.FileName, _maps.OpenArrivalsDescriptor(readOnly: false)),

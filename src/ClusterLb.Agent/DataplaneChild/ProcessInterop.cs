@@ -65,6 +65,16 @@ internal static unsafe partial class ProcessInterop
             : throw new IOException($"Cannot look at a descriptor: {Errno.Name(Marshal.GetLastPInvokeError())}.");
     }
 
+    /// <summary>True if both lead to the same open file, as a descriptor and its duplicate do; two openings of one file do not.</summary>
+    /// <remarks>kcmp(2). A kernel without it, or who forbids it, cannot tell: false.</remarks>
+    public static bool IsSameOpenFile(SafeFileHandle one, SafeFileHandle other)
+    {
+        const int WhatFile = 0; // KCMP_FILE
+        int number = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 312 : 272; // asm/unistd_64.h, asm-generic/unistd.h
+        int pid = Environment.ProcessId;
+        return syscall(number, pid, pid, WhatFile, one.DangerousGetHandle(), other.DangerousGetHandle()) == 0;
+    }
+
     /// <summary>Another descriptor of the same open file.</summary>
     public static SafeFileHandle Duplicate(SafeFileHandle handle)
     {
@@ -196,6 +206,9 @@ internal static unsafe partial class ProcessInterop
 
     [LibraryImport("libc")]
     private static partial uint geteuid();
+
+    [LibraryImport("libc")]
+    private static partial nint syscall(nint number, nint pid1, nint pid2, nint type, nint fd1, nint fd2);
 
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int posix_spawnp(int* pid, string file, byte* actions, byte* attributes, byte** arguments, byte** environment);

@@ -11,6 +11,7 @@ using ClusterLb.Dataplane.Tun;
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Testing;
 using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.EndToEnd.Tests.Dataplane;
 
@@ -325,6 +326,24 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
         Assert.Equal(DataplaneStart.Started, await _supervisor.EnsureRunningAsync());
         Assert.NotEqual(pid, (await ServingAsync()).Pid);
         Assert.False(Directory.Exists($"/proc/{pid}"), "the old one is gone");
+    }
+
+    [LabFact]
+    public void A_queue_that_is_handed_out_twice_is_not_taken_for_two()
+    {
+        IReadOnlyList<SafeFileHandle> queues = TunDeviceFactory.Open(_tun, out _);
+        using SafeFileHandle again = ProcessInterop.Duplicate(queues[0]);
+        try
+        {
+            Assert.True(DataplaneSupervisor.AreQueuesOf(_tun.Name, queues));
+            Assert.False(DataplaneSupervisor.AreQueuesOf(_tun.Name, [queues[0], again]));
+            Assert.False(DataplaneSupervisor.AreQueuesOf("other", queues));
+            Assert.False(DataplaneSupervisor.AreQueuesOf(_tun.Name, []));
+        }
+        finally
+        {
+            queues.ToList().ForEach(queue => queue.Dispose());
+        }
     }
 
     [LabFact]
