@@ -1,3 +1,4 @@
+using ClusterLb.Agent.Firewall;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Steering;
@@ -16,7 +17,7 @@ public sealed partial class NodeSteering
     /// <summary>Finds steering of this state directory whose record is lost, for <see cref="RemoveRouting"/> to remove.</summary>
     /// <remarks>
     /// The device's name tag tells whose it is. Without a device it is ours if nothing but our own rules and refusing routes
-    /// stands in our places. Kernel settings have no owner: they stay. Known are only the default tables and priorities.
+    /// stands in our places: those that the rules name, else the usual ones. Kernel settings have no owner: they stay.
     /// </remarks>
     internal bool FindLeftovers()
     {
@@ -25,16 +26,16 @@ public sealed partial class NodeSteering
             return false;
         }
 
-        var options = new SteeringOptions();
         string? device = RoutingSnapshot.DeviceByAlias(Alias)
-            ?? (RoutingSnapshot.Device(DefaultDevice) is null && OnlyOursIsThere(options) ? DefaultDevice : null);
+            ?? InstalledOptions.Devices(AllRules()).Append(DefaultDevice)
+                .FirstOrDefault(name => RoutingSnapshot.Device(name) is null && OnlyOursIsThere(name, Installed(name)));
         if (device is null)
         {
             return false;
         }
 
         FoundDevice = device;
-        _record = RecordOfFound(device, options);
+        _record = RecordOfFound(device, Installed(device));
         return true;
     }
 
@@ -65,6 +66,8 @@ public sealed partial class NodeSteering
         Device = device,
         Options = options,
         BridgeNft = CanTakeUpFromBridges() && ListBridgeNft().Length > 0 ? new LoadedNft("", "") : null,
+        AcceptsForwarding = FirewallSnapshot.Read().Any(
+            chain => chain.Name == "FORWARD" && chain.Rules.Any(rule => ForwardMatches(device).Contains(rule.Text))),
         FoundRulesIpv4 = FoundBefore(ipv6: false, device, options),
         FoundRulesIpv6 = Sysctls.KernelHasIpv6 ? FoundBefore(ipv6: true, device, options) : null,
     };
@@ -75,24 +78,30 @@ public sealed partial class NodeSteering
             ? [SteeringPlan.KernelLocalRule]
             : null;
 
-    private static bool OnlyOursIsThere(SteeringOptions options)
+    private static bool OnlyOursIsThere(string device, SteeringOptions options)
     {
         bool found = false;
-        string[] ours = SteeringPlan.Rules(DefaultDevice, options);
+        string[] ours = SteeringPlan.Rules(device, options);
         foreach (bool ipv6 in Sysctls.KernelFamilies)
         {
             PlannedRoute[] routes = [.. Routes(ipv6, options)];
             IReadOnlyList<string> rules = RoutingSnapshot.Rules(ipv6);
-            if (!routes.All(route => IsOurs(route, DefaultDevice)) || Foreign(rules, options, ours).Any())
+            if (!routes.All(route => IsOurs(route, device)) || Foreign(rules, options, ours).Any())
             {
                 return false;
             }
 
-            found |= routes.Length > 0 || rules.Contains(EmittedRule(DefaultDevice, options));
+            found |= routes.Length > 0 || (device == DefaultDevice && rules.Contains(EmittedRule(device, options)));
         }
 
         return found;
     }
+
+    private static SteeringOptions Installed(string device) => InstalledOptions.Of(
+        device, AllRules(), table => Sysctls.KernelFamilies.SelectMany(ipv6 => RoutingSnapshot.Routes(ipv6, table)).ToArray() is { Length: > 0 } routes
+            && routes.All(route => IsOurs(route, device)));
+
+    private static string[] AllRules() => [.. Sysctls.KernelFamilies.SelectMany(RoutingSnapshot.Rules)];
 
     private static string EmittedRule(string device, SteeringOptions options) =>
         $"{options.EmittedPriority} iif {device} goto {options.LocalPriority}";

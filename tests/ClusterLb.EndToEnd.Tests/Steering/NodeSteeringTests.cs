@@ -1,6 +1,7 @@
 using ClusterLb.Agent;
 using ClusterLb.Agent.Steering;
 using ClusterLb.Dataplane;
+using ClusterLb.EndToEnd.Tests.Stage;
 
 namespace ClusterLb.EndToEnd.Tests.Steering;
 
@@ -309,6 +310,62 @@ public sealed class NodeSteeringTests
         Assert.Equal(before, node.State());
     }
 
+    [LabTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Steering_in_unusual_places_whose_record_is_lost_is_found_and_removed(bool withDevice)
+    {
+        using var node = new SteeredNode();
+        node.Exec("iptables -A FORWARD -i up0 -j ACCEPT"); // a stranger's, which stay
+        node.Exec("ip6tables -A FORWARD -i up0 -j ACCEPT");
+        node.SetSysctl("ipv6/conf/all/forwarding", "1"); // a setting, which stays, and has routes of its own
+        string before = WithoutSettings(node.State());
+        node.Install(node.Inputs with
+        {
+            Device = "lb0",
+            Options = new SteeringOptions
+            {
+                ServiceTable = 300,
+                MarkTable = 310,
+                EmittedPriority = 11,
+                MarkPriority = 22,
+                ServicePriority = 33,
+                LocalPriority = 111,
+                ReplyMark = 0x40_0000,
+                OriginalMark = 0x80_0000,
+                AcceptForwarding = true,
+            },
+        });
+        Assert.Contains("22:\tfrom all fwmark 0x400000/0x400000 lookup 310", node.Ip("rule"), StringComparison.Ordinal);
+        File.Delete(Path.Combine(node.StateDirectory, "steering.json"));
+        if (!withDevice)
+        {
+            node.CloseQueues();
+            node.Ip("link del lb0");
+        }
+
+        Assert.True(node.Inside(() =>
+        {
+            NodeSteering steering = node.Steering();
+            return steering.FindLeftovers() && steering.Remove();
+        }));
+
+        Assert.Equal(before, WithoutSettings(node.State()));
+    }
+
+    [NamespaceFact]
+    public void Rules_of_others_are_not_taken_for_steering_whose_record_is_lost()
+    {
+        using var node = new SteeredNode();
+        foreach (string command in (string[])
+            ["rule add pref 11 iif lb0 goto 111", "rule add pref 111 lookup local", "rule add pref 33 lookup 300", "route add 192.0.2.0/24 dev up0 table 300"])
+        {
+            node.Ip(command);
+        }
+
+        Assert.False(node.Inside(() => node.Steering().FindLeftovers()));
+    }
+
     [NamespaceFact]
     public void A_setting_of_the_kernels_flow_table_that_cannot_be_written_stops_nothing()
     {
@@ -321,4 +378,7 @@ public sealed class NodeSteeringTests
         Assert.Contains("lookup 200", node.Ip("rule"));
         Assert.Equal("3600", node.Sysctl("netfilter/nf_conntrack_tcp_timeout_close_wait")); // those that can are written
     }
+
+    private static string WithoutSettings(string state) =>
+        string.Join('\n', state.Split('\n').Where(line => !line.StartsWith("/proc/sys/", StringComparison.Ordinal)));
 }

@@ -75,7 +75,9 @@ internal sealed class SteeredNode : IDisposable
 
     public string Ip(string command) => LabTool.Run("ip", ["-n", _namespace.Name, .. command.Split(' ')]);
 
-    public string Nft(string command) => LabTool.Run("nsenter", [$"--net={_namespace.Path}", "nft", .. command.Split(' ')]);
+    public string Nft(string command) => Exec($"nft {command}");
+
+    public string Exec(string command) => LabTool.Run("nsenter", [$"--net={_namespace.Path}", .. command.Split(' ')]);
 
     public string Sysctl(string name) => _namespace.ReadText($"/proc/sys/net/{name}").TrimEnd();
 
