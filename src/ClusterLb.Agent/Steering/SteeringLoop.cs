@@ -2,16 +2,13 @@ using System.Collections.Immutable;
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.Agent.Network;
-using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
-using ClusterLb.Dataplane;
-using ClusterLb.Dataplane.Maps;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent.Steering;
 
-/// <summary>Follows the node's network: tells the control plane, and keeps the kernel steering. When, and what if it fails.</summary>
+/// <summary>Keeps the kernel steering to what <see cref="SteeredNetwork"/> says: when, and what if it fails.</summary>
 /// <remarks>
 /// Maps before steering: a range is routed to the device only after a sync that wrote it into the maps, so nothing is steered
 /// that the dataplane does not know. Services that come and go wake nobody here unless they have node ports,
@@ -22,45 +19,29 @@ internal sealed partial class SteeringLoop : IDisposable
     private static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(100); // one change of the network is several events
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan LookPeriod = TimeSpan.FromSeconds(1); // at settings, of which most tell nobody when they change
-    private const int DefaultMtu = 1500;
 
     private readonly AgentOptions _options;
-    private readonly ClusterStateStore _store;
+    private readonly SteeredNetwork _network;
     private readonly NodeSteering _steering;
     private readonly AgentMetrics _metrics;
     private readonly ILogger _log;
-    private readonly ClusterNetwork _clusterNetwork;
     private readonly SemaphoreSlim _wake = new(0, 1);
-    private readonly Lock _versionLock = new();
-    private readonly bool _kernelHasIpv6 = Sysctls.KernelHasIpv6;
-    private NodeNetwork? _network;
-    private LocalNode? _node;
-    private ImmutableArray<IpPrefix> _serviceCidrs = [];
-    private ImmutableArray<PodBridge> _bridges = [];
-    private (bool Ipv4, bool Ipv6) _bridgeNetfilter; // as it was when they were found
-    private bool? _canTakeUp; // the kernel's answer does not change
-    private NetworkInputs? _inputs;
-    private SteeringInputs? _applied;
-    private long _version; // of the inputs that the store has
-    private long _versionInMaps;
-    private bool _awaitsMaps; // a step found that the maps lag behind
     private readonly TaskCompletionSource _installed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly RepairPace _pace = new(); // of the loop
+    private SteeringInputs? _applied;
     private long _verifiedMs;
     private volatile bool _verify = true;
     private volatile bool _lost; // something that traffic needs now
     private volatile bool _nftTouched;
     private volatile bool _readNetwork;
     private volatile string _contested = "";
-    private volatile ImmutableHashSet<FrontendKey> _external = []; // those of the maps
     private volatile SteeringStatus _status;
 
     /// <summary>A loop that has done nothing yet; the device is claimed already.</summary>
     public SteeringLoop(AgentOptions options, ClusterStateStore store, NodeSteering steering, AgentMetrics metrics, ILogger log)
     {
         _options = options;
-        _store = store;
-        _clusterNetwork = new ClusterNetwork(options, store);
+        _network = new SteeredNetwork(options, store, log);
         _steering = steering;
         _metrics = metrics;
         _log = log;
@@ -77,14 +58,14 @@ internal sealed partial class SteeringLoop : IDisposable
     public SteeringStatus Status => _status with { Repairs = _pace.Count, Contested = _contested };
 
     /// <summary>IPv4 and IPv6, as far as this node has them. Any thread.</summary>
-    public ImmutableArray<string> Families { get; private set; } = [];
+    public ImmutableArray<string> Families => _network.Families;
 
     /// <summary>Asks the kernel for its interfaces and tells the control plane. Once before <see cref="RunAsync"/>, so that the first sync has it.</summary>
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
     public void ReadNetwork()
     {
-        _network = NodeNetwork.Read(withRoutes: _options.DetectsByInterface);
-        TellControlPlane();
+        _network.Read();
+        _network.TellControlPlane();
     }
 
     /// <summary>Compare everything with the kernel soon: something happened that may have changed it. Any thread.</summary>
@@ -118,7 +99,7 @@ internal sealed partial class SteeringLoop : IDisposable
     /// <summary>The control plane's node object or services changed. Any thread.</summary>
     public void OnStoreChanged()
     {
-        if (!Equals(_store.Node, _node) || _store.ServiceCidrs != _serviceCidrs)
+        if (_network.IsStoreAhead)
         {
             Wake();
         }
@@ -127,24 +108,8 @@ internal sealed partial class SteeringLoop : IDisposable
     /// <summary>A sync ended. On the reconcile loop's thread.</summary>
     public void OnSynced(ReconcileStatus status)
     {
-        bool awaited;
-        lock (_versionLock)
-        {
-            if (status.IsSynced && status.LastError is null)
-            {
-                _versionInMaps = status.NetworkVersion;
-            }
-
-            awaited = _awaitsMaps && _versionInMaps == _version;
-        }
-
-        if (status.IsSynced && _external != status.ExternalFrontends)
-        {
-            _external = status.ExternalFrontends;
-            awaited = true;
-        }
-
-        if (awaited || _applied is null || _clusterNetwork.RangeOrigin == ServiceRangeOrigin.Guessed)
+        bool awaited = _network.OnSynced(status);
+        if (awaited || _applied is null || _network.RangeOrigin == ServiceRangeOrigin.Guessed)
         {
             Wake();
         }
@@ -211,14 +176,12 @@ internal sealed partial class SteeringLoop : IDisposable
         if (verify || _readNetwork)
         {
             _readNetwork = false;
-            NodeNetwork before = Network;
-            _network = NodeNetwork.Read(withRoutes: _options.DetectsByInterface);
-            verify |= !_network.HasSame(_options.Tun.Name, before);
+            verify |= _network.Read();
         }
 
-        TellControlPlane();
-        SteeringInputs inputs = Inputs();
-        if (!IsInMaps())
+        _network.TellControlPlane();
+        SteeringInputs inputs = _network.Inputs(_applied);
+        if (!_network.IsInMaps())
         {
             if (verify)
             {
@@ -261,14 +224,14 @@ internal sealed partial class SteeringLoop : IDisposable
             Destinations = ServiceRanges(inputs),
             NodePorts = inputs.Families.SelectMany(family => family.NodePorts).Distinct().Count(),
             ExternalFrontends = inputs.Families.Sum(family => family.Frontends.Count),
-            Bridges = [.. _bridges.Select(bridge => new BridgeStatus(bridge.Name, bridge.Subnet.ToString(), bridge.Fix))],
-            DestinationsOrigin = _clusterNetwork.RangeOrigin switch
+            Bridges = [.. _network.Bridges.Select(bridge => new BridgeStatus(bridge.Name, bridge.Subnet.ToString(), bridge.Fix))],
+            DestinationsOrigin = _network.RangeOrigin switch
             {
                 ServiceRangeOrigin.Cluster => "ServiceCIDR objects",
                 ServiceRangeOrigin.Configured => "configuration",
                 _ => "",
             },
-            DestinationsGuessed = _clusterNetwork.RangeOrigin == ServiceRangeOrigin.Guessed,
+            DestinationsGuessed = _network.RangeOrigin == ServiceRangeOrigin.Guessed,
             LastChange = changes.Count > 0 ? DateTimeOffset.UtcNow : _status.LastChange,
         };
         _installed.TrySetResult();
@@ -290,98 +253,8 @@ internal sealed partial class SteeringLoop : IDisposable
         }
     }
 
-    private bool IsInMaps()
-    {
-        lock (_versionLock)
-        {
-            _awaitsMaps = _versionInMaps != _version;
-            return !_awaitsMaps;
-        }
-    }
-
-    private void TellControlPlane()
-    {
-        _node = _store.Node;
-        _serviceCidrs = _store.ServiceCidrs;
-        NetworkInputs inputs = _clusterNetwork.Inputs(Network.NodeAddresses(_options.Tun.Name), Network.Behind(_options.IsLocalInterface));
-        FindBridges(inputs);
-        inputs = inputs with { BridgedRanges = [.. _bridges.Where(bridge => bridge.Fix == BridgeFix.Masquerade).Select(bridge => bridge.Subnet)] };
-        if (_inputs is not null && Same(_inputs, inputs))
-        {
-            return;
-        }
-
-        _inputs = inputs;
-        Families = [.. inputs.NodeAddresses.Select(a => a.IsIpv4 ? "IPv4" : "IPv6").Distinct().Order(StringComparer.Ordinal)];
-        _log.LogInformation(
-            "Network of the node {Addresses} {ServiceRanges}", inputs.NodeAddresses, inputs.ServiceRanges);
-        lock (_versionLock)
-        {
-            _version = _store.SetNetwork(inputs);
-        }
-    }
-
-    private void FindBridges(NetworkInputs inputs)
-    {
-        _bridgeNetfilter = PodBridge.Netfilter();
-        ImmutableArray<PodBridge> found = PodBridge.Find(
-            Network, [.. inputs.PodRanges, .. _node?.PodRanges ?? []], _options.Steering.BridgedPods, () => _canTakeUp ??= NodeSteering.CanTakeUpFromBridges());
-        if (!found.SequenceEqual(_bridges))
-        {
-            _bridges = found;
-            _log.LogInformation("Bridges of pods {Bridges}", found.Select(bridge => $"{bridge.Name} {bridge.Subnet}: {bridge.Fix}").ToArray());
-        }
-    }
-
-    private SteeringInputs Inputs()
-    {
-        NetworkInputs inputs = _inputs!;
-        NodeImage image = NodeImage.Compile(inputs, _node);
-        IpAddr? ipv4 = Source(ipv4: true);
-        IpAddr? ipv6 = Source(ipv4: false);
-        int uplink = new[] { ipv4, ipv6 }.OfType<IpAddr>().Select(Network.MtuOf).Where(mtu => mtu > 0).DefaultIfEmpty(DefaultMtu).Min();
-        return new SteeringInputs
-        {
-            Device = _options.Tun.Name,
-            Options = _options.Steering,
-            Mtu = _options.Steering.Mtu > 0 ? _options.Steering.Mtu : uplink,
-            KernelHasIpv6 = _kernelHasIpv6,
-            Conntrack = _options.KernelConntrack,
-            LoopbackNodePorts = image.Node.Flags.HasFlag(NodeFlags.LocalhostNodePorts),
-            BridgeNft = BridgeRuleset.Render(_bridges, _options.Steering),
-            Ipv4 = Family(isIpv6: false, ipv4, _applied?.Ipv4),
-            Ipv6 = _kernelHasIpv6 ? Family(isIpv6: true, ipv6, _applied?.Ipv6) : null,
-        };
-
-        // A family whose last address went is kept, without a source: what is forwarded goes on.
-        SteeringFamily? Family(bool isIpv6, IpAddr? source, SteeringFamily? before) => source is null && before is null ? null :
-            ExternalSteering.AddTo(
-                new SteeringFamily
-                {
-                    IsIpv6 = isIpv6,
-                    Source = source,
-                    Destinations = [.. inputs.ServiceRanges.Where(range => range.Address.IsIpv4 != isIpv6)],
-                },
-                _external, image, inputs.RestrictsNodePorts(!isIpv6));
-
-        // The same choice as the control plane's masquerade address: the Node object's if the node has it, else the first.
-        IpAddr? Source(bool ipv4)
-        {
-            IEnumerable<IpAddr> own = inputs.NodeAddresses.Where(a => a.IsIpv4 == ipv4);
-            IEnumerable<IpAddr> named = _node?.Addresses ?? [];
-            return named.Where(own.Contains).Concat(own).Select(a => (IpAddr?)a).FirstOrDefault();
-        }
-    }
-
-    private NodeNetwork Network => _network ?? throw new InvalidOperationException("ReadNetwork comes first.");
-
     private static string[] ServiceRanges(SteeringInputs inputs) =>
         [.. inputs.Families.SelectMany(family => family.Destinations).Select(prefix => prefix.ToString())];
-
-    // All else comes from the configuration, which does not change.
-    private static bool Same(NetworkInputs a, NetworkInputs b) =>
-        a.NodeAddresses.SequenceEqual(b.NodeAddresses) && a.ServiceRanges.SequenceEqual(b.ServiceRanges) && a.PodRanges.SequenceEqual(b.PodRanges)
-        && a.BridgedRanges.SequenceEqual(b.BridgedRanges);
 
     private void Wake()
     {
