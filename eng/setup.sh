@@ -4,9 +4,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # command:package. ip and ss move packets into the TUN, nft marks replies, ethtool turns offloads off, setpriv drops rights,
-# cc builds the reader in C that checks the map layouts.
+# iptables stands for other people's firewalls, cc builds the reader in C that checks the map layouts.
 needs=(ip:iproute2 nft:nftables ethtool:ethtool setpriv:util-linux nsenter:util-linux setsid:util-linux
-  sysctl:procps tcpdump:tcpdump cc:gcc curl:curl)
+  sysctl:procps tcpdump:tcpdump iptables:iptables cc:gcc curl:curl)
 
 missing=()
 for need in "${needs[@]}"; do
