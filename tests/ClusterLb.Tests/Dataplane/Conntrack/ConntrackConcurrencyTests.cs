@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Conntrack;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Packets;
+using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.Tests.Dataplane.Conntrack;
 
@@ -56,6 +58,42 @@ public sealed class ConntrackConcurrencyTests
         Assert.Equal(Rounds, flows.Count);
     }
 
+    /// <summary>No chance in it: all workers have looked, found nothing and filled a place before the first of them may link it.</summary>
+    [Theory]
+    [InlineData(0, CreateResult.Exists)] // the same flow
+    [InlineData(1, CreateResult.ReplyTaken)] // other frontends, but the same answers
+    public async Task Workers_that_all_wait_for_the_locks_of_a_tuple_link_one_flow(int frontendStep, CreateResult others)
+    {
+        string directory = Directory.CreateTempSubdirectory("clb-flows-").FullName;
+        try
+        {
+            using FlowTables flows = FlowTables.OpenForWriting(directory, new FlowCapacities { Ipv4 = 64, Ipv6 = 64, Workers = 1 }, _ => { });
+            var results = new CreateResult[Threads];
+            SetLocks(directory, 1UL << 63);
+            Task workers = Task.Run(() => Run(worker =>
+            {
+                NewFlow flow = FlowTuples.New(FlowTuples.Original(1));
+                flow = flow with { Original = flow.Original with { DestinationPort = (ushort)(80 + (worker * frontendStep)) }, ServicePortId = (uint)worker + 1 };
+                results[worker] = flows.TryCreate(flow, Now, out _);
+            }));
+
+            bool allWait = SpinWait.SpinUntil(() => FlowTables.Read(directory, Now).Count() == Threads, TimeSpan.FromSeconds(30));
+            SetLocks(directory, 0);
+            await workers.WaitAsync(TimeSpan.FromSeconds(30));
+
+            Assert.True(allWait, "not everybody has filled a place");
+            int winner = Array.IndexOf(results, CreateResult.Created);
+            Assert.All(results.Where((_, worker) => worker != winner), result => Assert.Equal(others, result));
+            FlowSnapshot flow = Assert.Single(FlowTables.Read(directory, Now)); // the places of the others are free again
+            Assert.Equal((uint)winner + 1, flow.ServicePortId);
+            Assert.Equal(1, flows.Count);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
     /// <summary>Few tuples, few places, all threads create, remove, account and look up: every hit must be a whole flow.</summary>
     [Fact]
     public void Under_churn_no_lookup_ever_sees_half_of_a_flow()
@@ -97,6 +135,18 @@ public sealed class ConntrackConcurrencyTests
         Assert.Equal(flows.Count, flows.List(Now).Count);
         flows.Flush(FlowFilter.All, Now);
         Assert.Equal(0, flows.Count);
+    }
+
+    /// <summary>The lock bit of every bucket of an empty table, as if somebody else had taken it.</summary>
+    private static void SetLocks(string directory, ulong word)
+    {
+        string path = Path.Combine(FlowDirectory.PathIn(directory), FlowTables.FileNames[0]);
+        using SafeFileHandle file = File.OpenHandle(path, access: FileAccess.ReadWrite, share: FileShare.ReadWrite);
+        MapFileSpec spec = MapFile.ReadSpec(file, path, ConntrackTable<FlowKey4>.SpecOf(FlowTables.FileNames[0], 1));
+        for (uint bucket = 0; bucket < spec.Buckets; bucket++)
+        {
+            RandomAccess.Write(file, BitConverter.GetBytes(word), MapFileSpec.IndexOffset + (bucket * MapFileSpec.BucketSize));
+        }
     }
 
     /// <summary>All workers begin each round together, so that in each of them they want the same flow at once.</summary>
