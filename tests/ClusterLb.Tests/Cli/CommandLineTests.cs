@@ -35,6 +35,7 @@ public sealed class CommandLineTests
     [InlineData("version --nonsense", "clusterlb version: Unrecognized command or argument '--nonsense'")]
     [InlineData("bpf lb list --frontends --revnat", "clusterlb bpf lb list: --frontends, --backends, --revnat and --source-ranges exclude each other;")]
     [InlineData("dataplane --lease-fd 4", "clusterlb dataplane: Option '--control-fd' is required;")]
+    [InlineData("successor --lease-fd 4", "clusterlb dataplane: Option '--control-fd' is required;")]
     [InlineData("monitor -t everything", "clusterlb monitor: Argument 'everything' not recognized.")]
     [InlineData("agent --v banana", "clusterlb agent: 'banana' is not a number from 0 to 2147483647; see 'clusterlb agent --help'")]
     [InlineData("agent --v=abc", "clusterlb agent: 'abc' is not a number from 0 to 2147483647;")]

@@ -10,7 +10,7 @@ public sealed partial class HouseTests
     public void Every_make_target_of_the_documents_exists()
     {
         string makefile = Repository.Read("Makefile");
-        var targets = Documents().SelectMany(file => MakeCommand().Matches(Repository.Read(file)))
+        var targets = Repository.Documents().SelectMany(file => MakeCommand().Matches(Repository.Read(file)))
             .Select(m => m.Groups[1].Value).Distinct(StringComparer.Ordinal).ToList();
 
         Assert.NotEmpty(targets);
@@ -21,7 +21,7 @@ public sealed partial class HouseTests
     public void Every_relative_link_of_the_documents_leads_somewhere()
     {
         var broken =
-            from file in Documents()
+            from file in Repository.Documents()
             from Match link in Link().Matches(Repository.Read(file))
             let target = link.Groups[1].Value.Split('#')[0]
             where target.Length > 0 && !target.Contains("://", StringComparison.Ordinal)
@@ -47,10 +47,6 @@ public sealed partial class HouseTests
         Assert.Equal("", errors);
         Assert.True(File.GetUnixFileMode(path).HasFlag(UnixFileMode.UserExecute), $"{script} is not executable");
     }
-
-    private static IEnumerable<string> Documents() =>
-        Repository.Sources("docs", "*.md").Concat(Repository.Sources("src", "*.md"))
-            .Append("README.md").Append("CONTRIBUTING.md");
 
     [GeneratedRegex(@"`?\bmake ([a-z]+)\b`?(?=[`\n ]*(?:#|`|\n|$))", RegexOptions.Multiline)]
     private static partial Regex MakeCommand();

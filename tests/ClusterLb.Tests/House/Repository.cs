@@ -12,6 +12,10 @@ internal static class Repository
             .Where(file => !file.Contains("/obj/", StringComparison.Ordinal) && !file.Contains("/bin/", StringComparison.Ordinal))
             .Order(StringComparer.Ordinal);
 
+    /// <summary>What is written for people, relative to the root.</summary>
+    public static IEnumerable<string> Documents() =>
+        new[] { "docs", "src", "deploy", "bench" }.SelectMany(folder => Sources(folder, "*.md")).Append("README.md").Append("CONTRIBUTING.md");
+
     public static string Read(string file) => File.ReadAllText(Path.Combine(Root, file));
 
     private static string FindRoot()
