@@ -14,7 +14,7 @@ public sealed class RefusedStartTests(BareLabFixture fixture)
         fixture.Exec("node-a", "ip", "link", "add", "clb0", "type", "veth", "peer", "name", "other");
         try
         {
-            AssertRefused(agent, "clb0", ["agent", "--config", agent.ConfigFile, "--manifests", fixture.Lab.Manifests.Path]);
+            AssertRefused(agent, "clb0", AgentOnNodeA);
         }
         finally
         {
@@ -26,6 +26,49 @@ public sealed class RefusedStartTests(BareLabFixture fixture)
     public void A_missing_manifest_directory() =>
         AssertRefused(fixture.Lab.Agent("node-a"), "/nowhere/manifests",
             ["agent", "--config", fixture.Lab.Agent("node-a").ConfigFile, "--manifests", "/nowhere/manifests"]);
+
+    [LabFact]
+    public void Missing_rights() => Assert.Equal(
+        "clusterlb agent: The agent needs CAP_NET_ADMIN in its network namespace: run it as root, or give the container NET_ADMIN.\n",
+        AssertRefused(fixture.Lab.Agent("node-a"), "CAP_NET_ADMIN", AgentOnNodeA, "setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"));
+
+    [LabFact]
+    public void A_missing_tool()
+    {
+        string path = Directory.CreateDirectory(Path.Combine(fixture.Lab.Folder, "path")).FullName;
+        string[] folders = Environment.GetEnvironmentVariable("PATH")!.Split(':');
+        string[] others = ["ip", "setpriv", .. fixture.Lab.Program.Take(1).Where(program => !program.Contains('/', StringComparison.Ordinal))];
+        foreach (string tool in others)
+        {
+            File.CreateSymbolicLink(Path.Combine(path, tool), folders.Select(folder => Path.Combine(folder, tool)).First(File.Exists));
+        }
+
+        string said = AssertRefused(fixture.Lab.Agent("node-a"), "nft", AgentOnNodeA, "env", $"PATH={path}");
+
+        Directory.Delete(path, recursive: true);
+        Assert.Equal("clusterlb agent: The program 'nft' is not in PATH: install the package nftables.\n", said);
+    }
+
+    [LabFact]
+    public void A_state_directory_of_another_version()
+    {
+        AgentProcess agent = fixture.Lab.Agent("node-a");
+        Directory.CreateDirectory(agent.StateDirectory);
+        string record = Path.Combine(agent.StateDirectory, "config.json");
+        const string Foreign = """{"layout":99,"version":"9.9.9","pid":1,"startedAt":"2026-01-01T00:00:00Z","nodeName":"n","device":"clb0"}""";
+        File.WriteAllText(record, Foreign);
+        try
+        {
+            string said = AssertRefused(agent, "has layout 99 (ClusterLb 9.9.9)", AgentOnNodeA);
+
+            Assert.Contains("`clusterlb cleanup` of that version", said, StringComparison.Ordinal);
+            Assert.Equal(Foreign, File.ReadAllText(record)); // it is that version's
+        }
+        finally
+        {
+            Directory.Delete(agent.StateDirectory, recursive: true);
+        }
+    }
 
     [LabFact]
     public void A_wrong_configuration_names_every_problem()
@@ -69,12 +112,19 @@ public sealed class RefusedStartTests(BareLabFixture fixture)
         }
     }
 
-    private string AssertRefused(AgentProcess agent, string names, string[] arguments)
+    private string[] AgentOnNodeA => ["agent", "--config", fixture.Lab.Agent("node-a").ConfigFile, "--manifests", fixture.Lab.Manifests.Path];
+
+    /// <param name="agent">Whose node and state directory.</param>
+    /// <param name="names">What it has to speak of.</param>
+    /// <param name="arguments">Of clusterlb.</param>
+    /// <param name="by">The program that starts it, with its arguments; empty: nobody.</param>
+    private string AssertRefused(AgentProcess agent, string names, string[] arguments, params string[] by)
     {
         agent.WriteConfig(mtu: 1500);
         IReadOnlyList<string> before = NodeSnapshot.Take(agent.Namespace);
 
-        ToolResult result = fixture.Clusterlb("node-a", arguments);
+        ToolResult result = Tool.Try("nsenter",
+            [$"--net={fixture.Lab.Namespace("node-a").Path}", .. by, .. fixture.Lab.Program, .. arguments, "--state-dir", agent.StateDirectory]);
 
         string said = result.Errors + result.Output;
         Assert.NotEqual(0, result.ExitCode);
