@@ -70,7 +70,8 @@ public enum DropReason : byte
     /// <summary>The answer to a refused packet was held back by the rate limit.</summary>
     RejectRateLimited = 21,
 
-    /// <summary>A fragment of an SCTP packet: its CRC32c covers all of it, so a piece alone cannot be translated.</summary>
+    /// <summary>The first fragment of an SCTP packet whose ports would have to change, or of no known association: its CRC32c covers ports and
+    /// all data, and how much data follows a first fragment does not say.</summary>
     SctpFragment = 22,
 
     /// <summary>A fragment of an ICMP error: real ones are short.</summary>

@@ -14,7 +14,7 @@ public static class PacketParser
     /// <param name="at">Good only if the answer is <see cref="DropReason.None"/>, like <paramref name="tuple"/>.</param>
     /// <returns>
     /// <see cref="DropReason.None"/>, <see cref="DropReason.Truncated"/>, <see cref="DropReason.Malformed"/>,
-    /// <see cref="DropReason.BadChecksum"/>, <see cref="DropReason.UnknownProtocol"/> or <see cref="DropReason.SctpFragment"/>.
+    /// <see cref="DropReason.BadChecksum"/> or <see cref="DropReason.UnknownProtocol"/>.
     /// </returns>
     public static DropReason Parse(ReadOnlySpan<byte> packet, out FlowTuple tuple, out HeaderOffsets at) =>
         ParseIp(packet, quoted: false, out tuple, out at);

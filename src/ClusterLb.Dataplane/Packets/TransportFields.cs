@@ -25,7 +25,7 @@ internal readonly record struct TransportFields(
     {
         IpProtocol.Tcp => ReadTcp(bytes),
         IpProtocol.Udp => ReadUdp(bytes, isFragment),
-        _ => ReadOther(bytes, protocol, isIpv4, isFragment),
+        _ => ReadOther(bytes, protocol, isIpv4),
     };
 
     /// <summary>Reads what is there of a datagram that is not there from its first byte to its last.</summary>
@@ -47,13 +47,12 @@ internal readonly record struct TransportFields(
 
         return protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp
             ? new(DropReason.None, BinaryPrimitives.ReadUInt16BigEndian(bytes), BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]))
-            : ReadOther(bytes, protocol, isIpv4, isFragment: false);
+            : ReadOther(bytes, protocol, isIpv4);
     }
 
     private static DropReason ReasonAgainstLaterFragment(IpProtocol protocol, bool isIpv4) => protocol switch
     {
-        IpProtocol.Sctp => DropReason.SctpFragment,
-        IpProtocol.Tcp or IpProtocol.Udp => DropReason.None,
+        IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp => DropReason.None,
         IpProtocol.Icmp when isIpv4 => DropReason.None,
         IpProtocol.IcmpV6 or IpProtocol.Any when !isIpv4 => DropReason.None,
         _ => DropReason.UnknownProtocol,
@@ -77,9 +76,9 @@ internal readonly record struct TransportFields(
             : new(reason);
     }
 
-    private static TransportFields ReadOther(ReadOnlySpan<byte> bytes, IpProtocol protocol, bool isIpv4, bool isFragment) => protocol switch
+    private static TransportFields ReadOther(ReadOnlySpan<byte> bytes, IpProtocol protocol, bool isIpv4) => protocol switch
     {
-        IpProtocol.Sctp => isFragment ? new(DropReason.SctpFragment) : ReadSctp(bytes),
+        IpProtocol.Sctp => ReadSctp(bytes),
         IpProtocol.Icmp when isIpv4 => ReadIcmp(bytes, isIpv4),
         IpProtocol.IcmpV6 when !isIpv4 => ReadIcmp(bytes, isIpv4),
         _ => new(DropReason.UnknownProtocol),

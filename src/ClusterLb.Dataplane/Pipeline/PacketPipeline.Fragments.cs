@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Packets;
 
@@ -9,6 +10,11 @@ public sealed partial class PacketPipeline
     private Verdict DecideFragment(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
         FlowTuple first = meta.Tuple;
+        if (at.Protocol == IpProtocol.Sctp && !at.IsLaterFragment && NeedsWholeOf(buffer, at, meta, nowMs))
+        {
+            return Drop(ref meta, DropReason.SctpFragment);
+        }
+
         Verdict verdict = at.IsLaterFragment
             ? DecideLaterFragment(buffer, at, ref meta, nowMs)
             : DecideWhole(buffer, at, ref meta, nowMs);
@@ -26,6 +32,24 @@ public sealed partial class PacketPipeline
         }
 
         return verdict;
+    }
+
+    /// <summary>
+    /// True if the packet's CRC32c would have to change with its ports: for that one must know how much data follows them, which only the
+    /// last fragment tells. An association does not begin with a fragment, so what is for a service needs a flow that keeps the ports.
+    /// </summary>
+    private bool NeedsWholeOf(ReadOnlySpan<byte> buffer, in HeaderOffsets at, in PacketMeta meta, long nowMs)
+    {
+        bool hasCrc = BinaryPrimitives.ReadUInt32LittleEndian(buffer[(at.TransportOffset + SctpHeader.ChecksumOffset)..]) != 0;
+        if (!hasCrc || meta.PartialChecksum)
+        {
+            return false; // none was computed, or all of it will be
+        }
+
+        FlowTuple tuple = meta.Tuple;
+        return _flows.TryLookup(tuple, nowMs, out FlowHit flow)
+            ? flow.Translated.SourcePort != tuple.SourcePort || flow.Translated.DestinationPort != tuple.DestinationPort
+            : Frontend.Exists(_maps, tuple, _node.Flags);
     }
 
     /// <summary>It has no ports. The kernel reassembles before it routes, and sends the parts to us in order: so the first one was here.</summary>

@@ -168,6 +168,50 @@ public sealed class FragmentTests
         Assert.Equal(state, lb.List()[0].State.ToString());
     }
 
+    [Theory]
+    [InlineData(Client, "10.96.0.10:9", "10.244.1.5:9")]
+    [InlineData("[fd00:10:244::9]:41000", "[fd00:10:96::a]:9", "[fd00:10:244:1::5]:9")]
+    public void Parts_of_an_SCTP_packet_are_translated_where_the_ports_stay(string client, string frontend, string backend)
+    {
+        using PipelineFixture lb = Associated(client, frontend, backend);
+
+        Assert.Equal(
+            Packet.Sctp(client, backend).Payload(5000).Ttl(65).ToBytes(),
+            Whole(lb, Packet.Sctp(client, frontend).Payload(5000).Fragments(1480)));
+        Assert.Equal(
+            Packet.Sctp(frontend, client).Payload(3000).Ttl(65).ToBytes(),
+            Whole(lb, Packet.Sctp(backend, client).Payload(3000).Fragments(1480, id: 2)));
+    }
+
+    [Fact]
+    public void Parts_of_an_SCTP_packet_whose_ports_change_are_dropped_unless_it_has_no_checksum()
+    {
+        using PipelineFixture lb = Associated(Client, "10.96.0.10:7", "10.244.1.5:9");
+        foreach (PacketBuilder packet in (PacketBuilder[])[Packet.Sctp(Client, "10.96.0.10:7"), Packet.Sctp("10.244.1.5:9", Client)])
+        {
+            IReadOnlyList<byte[]> fragments = packet.Payload(3000).Fragments(1480);
+            Assert.Equal("drop: SctpFragment", lb.Send(fragments[0]));
+            Assert.Equal("drop: FragmentWithoutFirst", lb.Send(fragments[1]));
+        }
+
+        Assert.Equal(
+            Packet.Sctp(Client, "10.244.1.5:9").Payload(3000).NoChecksum().Ttl(65).ToBytes(),
+            Whole(lb, Packet.Sctp(Client, "10.96.0.10:7").Payload(3000).NoChecksum().Fragments(1480, id: 3)));
+    }
+
+    [Fact]
+    public void No_association_begins_with_a_part_of_a_packet()
+    {
+        using PipelineFixture lb = new PipelineFixture().WithService("10.96.0.10:9/SCTP", "10.244.1.5:9");
+
+        Assert.Equal("drop: SctpFragment", lb.Send(Packet.Sctp(Client, "10.96.0.10:9").Payload(3000).Fragments(1480)[0]));
+        Assert.Equal(0, lb.Flows.Count);
+        foreach (byte[] fragment in Packet.Sctp(Client, "203.0.113.1:9").Payload(3000).Fragments(1480))
+        {
+            Assert.Equal(Verdict.Pass, VerdictOf(lb, fragment)); // for nobody here
+        }
+    }
+
     [Fact]
     public void A_fragmented_ICMP_error_is_dropped()
     {
@@ -177,6 +221,14 @@ public sealed class FragmentTests
         Assert.Equal(
             "drop: FragmentsUnsupported",
             lb.Send(Packet.PortUnreachable("10.244.1.5", "10.244.0.9", lb.Written).Fragments(480)[0]));
+    }
+
+    private static PipelineFixture Associated(string client, string frontend, string backend)
+    {
+        PipelineFixture lb = new PipelineFixture().WithService($"{frontend}/SCTP", backend);
+        lb.Send(Packet.Sctp(client, frontend).Payload(20));
+        lb.Send(Packet.Sctp(backend, client).Payload(20));
+        return lb;
     }
 
     private static byte[] Whole(PipelineFixture lb, IReadOnlyList<byte[]> fragments) => Reassembly.Of([.. fragments.Select(f => Sent(lb, f))]);
