@@ -142,7 +142,7 @@ public sealed partial class PacketBuilder
     {
         var header = new byte[12];
         WritePorts(header);
-        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(4), 0xC0FFEE01); // verification tag
+        BinaryPrimitives.WriteUInt32BigEndian(header.AsSpan(4), _tag);
         return header;
     }
 

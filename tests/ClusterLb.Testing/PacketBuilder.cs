@@ -25,6 +25,7 @@ public sealed partial class PacketBuilder
     private TcpFlags _flags = TcpFlags.Ack;
     private uint _sequence = 1000;
     private uint _acknowledgement = 2000;
+    private uint _tag = 0xC0FFEE01;
     private (byte Type, byte Code, uint Word) _icmp;
     private ChecksumKind _checksum;
 
@@ -76,6 +77,9 @@ public sealed partial class PacketBuilder
     /// <summary>TCP numbers.</summary>
     public PacketBuilder Numbers(uint sequence, uint acknowledgement) =>
         With(() => (_sequence, _acknowledgement) = (sequence, acknowledgement));
+
+    /// <summary>SCTP: the verification tag.</summary>
+    public PacketBuilder Tag(uint tag) => With(() => _tag = tag);
 
     /// <summary>TCP options; padded to a multiple of four bytes with zeros.</summary>
     public PacketBuilder TcpOptions(string hex) => With(() => _tcpOptions = Padded(Packet.Bytes(hex), 4));

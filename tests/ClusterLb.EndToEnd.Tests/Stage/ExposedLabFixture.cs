@@ -10,6 +10,12 @@ public class ExposedLabFixture : LabFixture
     private const string Router4 = "198.51.100.0/24";
     private const string Router6 = "2001:db8:51::/64";
 
+    /// <summary>Of the services <c>sctp-a</c> and <c>sctp-b</c>; their backends have <see cref="SctpTargetPort"/>, which is a port of them, too.</summary>
+    public const ushort SctpPort = 7;
+
+    /// <summary>Where nobody listens but a test.</summary>
+    public const ushort SctpTargetPort = 9;
+
     protected override string Tag => "x";
 
     protected override LabTopology Initial
@@ -18,6 +24,7 @@ public class ExposedLabFixture : LabFixture
         {
             LabTopology lab = LabTopology.Default;
             IReadOnlyList<LabServicePort> ports = lab.Service("web").Ports;
+            LabServicePort[] sctp = [new("sctp", SctpPort, "SCTP", SctpTargetPort), new("sctp-same", SctpTargetPort, "SCTP", SctpTargetPort)];
             LabPod web1 = lab.Pod("web-1");
             LabPod web3 = lab.Pod("web-3");
             LabPod hostA = lab.Pod("host-a");
@@ -35,6 +42,8 @@ public class ExposedLabFixture : LabFixture
                     Exposed("nobody", 37, []),
                     Exposed("own-a", 38, [web3]), // its load balancer addresses are assigned to node-a
                     Exposed("closed-b", 40, [web3]) with { Ports = [.. ports.Select(port => port with { TargetPort = LabPod.ClosedPort })] },
+                    Exposed("sctp-a", 41, [web1]) with { Ports = sctp },
+                    Exposed("sctp-b", 42, [web3]) with { Ports = sctp },
                     Exposed("filtered", 39, [web1], sources: [IpPrefix.Parse("10.0.0.0/8"), IpPrefix.Parse("fd00::/8")]),
                 ],
             };
