@@ -6,7 +6,7 @@ public sealed record DataplaneOptions
     /// <summary>Stop the dataplane when the agent is asked to end. Default: it goes on serving, as kube-proxy leaves its rules.</summary>
     public bool StopWithAgent { get; init; }
 
-    /// <summary>Answer pings of ClusterIPs. Default: no, as kube-proxy.</summary>
+    /// <summary>Answer pings of cluster IPs and load balancer addresses. Default: no, as kube-proxy.</summary>
     public bool AnswerPing { get; init; }
 
     /// <summary>Keep a second process that serves at once should the dataplane end. Default: yes; it costs some 30 MiB.</summary>

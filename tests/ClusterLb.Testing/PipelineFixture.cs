@@ -115,6 +115,18 @@ public sealed class PipelineFixture : IDisposable
         return this;
     }
 
+    /// <summary>An address whose pings are answered.</summary>
+    /// <param name="address">The address.</param>
+    /// <param name="kind">What else the mark says.</param>
+    /// <param name="filteredBy">The frontend whose sources alone are answered, if the mark says so.</param>
+    public PipelineFixture WithAddressMark(string address, ServiceFlags kind, string? filteredBy = null)
+    {
+        Maps.Services.Update(
+            new ServiceKey(IpAddr.Parse(address), 0, IpProtocol.Any, LookupScope.External, 0),
+            new ServiceEntry { Flags = ServiceFlags.ActiveAddress | kind, ServicePortId = filteredBy is null ? 0 : IdsOf(filteredBy).ServicePort });
+        return this;
+    }
+
     /// <summary>Lets sources in to a frontend with <see cref="ServiceFlags.SourceRange"/>.</summary>
     public PipelineFixture WithSourceRange(string frontend, string block)
     {

@@ -108,7 +108,7 @@ internal sealed class Wording(LbMaps maps, FlowTuple tuple)
         DropReason.NotSynced => "The first complete sync is not done, so nobody knows yet whether there is such a service.",
         DropReason.NoMasqueradeAddress => "The packet must be masqueraded, but this node's address of its family is not known.",
         DropReason.UnknownProtocol => "No service can have this protocol.",
-        DropReason.NotRoutable => "Link-local and multicast addresses are never meant for a service.",
+        DropReason.NotRoutable => "Link-local and multicast addresses are never meant for a service, and nobody has a service address to send from.",
         _ => $"Refused by the dataplane: {reason}.",
     };
 

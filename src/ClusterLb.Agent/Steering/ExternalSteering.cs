@@ -14,7 +14,7 @@ internal static class ExternalSteering
 {
     /// <summary>Adds them to a family.</summary>
     /// <param name="family">With its service ranges.</param>
-    /// <param name="frontends">External frontends of either family; those of the maps.</param>
+    /// <param name="frontends">External frontends, and marks of pinged addresses, of either family; those of the maps.</param>
     /// <param name="node">On which addresses node ports answer.</param>
     /// <param name="isRestricted">Not on all.</param>
     public static SteeringFamily AddTo(SteeringFamily family, ImmutableHashSet<FrontendKey> frontends, NodeImage node, bool isRestricted)
@@ -22,13 +22,15 @@ internal static class ExternalSteering
         bool isIpv4 = !family.IsIpv6;
         IpAddr zeros = IpAddr.Unspecified(isIpv4);
         FrontendKey[] mine = [.. frontends.Where(f => f.Address.IsIpv4 == isIpv4)];
+        FrontendKey[] addressed = [.. mine.Where(f => f.Address != zeros && IsOrdinary(f.Address) && !family.Destinations.Any(range => range.Contains(f.Address)))];
         return family with
         {
             NodePorts = [.. mine.Where(f => f.Address == zeros).Select(f => (f.Protocol, f.Port))],
             NodePortAddresses = isRestricted
                 ? [.. node.Networks.Where(n => n.Value.HasFlag(NetworkFlags.NodePortAddress) && n.Key.Address.IsIpv4 == isIpv4).Select(n => n.Key.Address)]
                 : null,
-            Frontends = [.. mine.Where(f => f.Address != zeros && IsOrdinary(f.Address) && !family.Destinations.Any(range => range.Contains(f.Address)))],
+            Frontends = [.. addressed.Where(f => !f.IsAddressMark)],
+            Pinged = [.. addressed.Where(f => f.IsAddressMark).Select(f => f.Address)],
         };
     }
 

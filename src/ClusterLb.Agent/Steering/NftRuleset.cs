@@ -57,12 +57,22 @@ internal static class NftRuleset
                 type ipv6_addr . inet_proto . inet_service{{Elements(inputs.Ipv6?.Frontends.Select(Element))}}
               }
 
+              set pinged4 {
+                type ipv4_addr{{Elements(inputs.Ipv4?.Pinged.Select(address => address.ToString()))}}
+              }
+
+              set pinged6 {
+                type ipv6_addr{{Elements(inputs.Ipv6?.Pinged.Select(address => address.ToString()))}}
+              }
+
               chain steer {
                 {{ipv6}}ct state new ip6 daddr != ::1 {{NodeAddress("ip6", inputs.Ipv6)}} meta l4proto . th dport @nodeports6 ct mark set ct mark | {{original}}
                 ct state new ip daddr != 127.0.0.0/8 {{NodeAddress("ip", inputs.Ipv4)}} meta l4proto . th dport @nodeports4 ct mark set ct mark | {{original}}
                 {{loopback}}ct state new ip daddr 127.0.0.0/8 fib daddr type local meta l4proto . th dport @nodeports4 ct mark set ct mark | {{original}}
                 {{ipv6}}ct state new ip6 daddr . meta l4proto . th dport @frontends6 ct mark set ct mark | {{original}}
                 ct state new ip daddr . meta l4proto . th dport @frontends4 ct mark set ct mark | {{original}}
+                {{ipv6}}ct state new icmpv6 type echo-request ip6 daddr @pinged6 fib daddr type != local ct mark set ct mark | {{original}}
+                ct state new icmp type echo-request ip daddr @pinged4 fib daddr type != local ct mark set ct mark | {{original}}
                 ct direction original ct mark & {{original}} == {{original}} meta mark set meta mark | {{reply}}
                 ct direction reply ct mark & {{reply}} == {{reply}} meta mark set meta mark | {{reply}}
               }

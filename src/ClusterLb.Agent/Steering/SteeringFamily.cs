@@ -26,10 +26,13 @@ public sealed record SteeringFamily
     /// <summary>Frontends at load balancer and external addresses.</summary>
     public ImmutableHashSet<FrontendKey> Frontends { get; init; } = [];
 
+    /// <summary>Load balancer addresses whose pings are answered, where they are not this node's.</summary>
+    public ImmutableSortedSet<IpAddr> Pinged { get; init; } = [];
+
     /// <inheritdoc/>
     public bool Equals(SteeringFamily? other) =>
         other is not null && IsIpv6 == other.IsIpv6 && Source == other.Source && Destinations.SetEquals(other.Destinations)
-        && NodePorts.SetEquals(other.NodePorts) && Frontends.SetEquals(other.Frontends)
+        && NodePorts.SetEquals(other.NodePorts) && Frontends.SetEquals(other.Frontends) && Pinged.SetEquals(other.Pinged)
         && (NodePortAddresses is null ? other.NodePortAddresses is null : other.NodePortAddresses is { } addresses && NodePortAddresses.SetEquals(addresses));
 
     /// <inheritdoc/>

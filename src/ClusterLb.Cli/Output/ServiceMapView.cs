@@ -47,7 +47,7 @@ internal sealed record ServiceMapView(
         if (key.Slot == 0)
         {
             IReadOnlyList<string> flags = entry.Flags.HasFlag(ServiceFlags.ActiveAddress)
-                ? ["address in use"]
+                ? entry.Flags.HasFlag(ServiceFlags.LoadBalancer) ? ["address in use", "answers pings"] : ["address in use"]
                 : Words.FlagsOf(entry);
             return new ServiceMapView(
                 frontend, scope, 0, entry.RevNatId, entry.ServicePortId, BackendId: null, Backend: null, entry.Count, flags);

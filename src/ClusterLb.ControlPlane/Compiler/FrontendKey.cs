@@ -2,10 +2,10 @@ using ClusterLb.Dataplane;
 
 namespace ClusterLb.ControlPlane.Compiler;
 
-/// <summary>What a client dials. Port 0 with protocol ANY marks the address of an active ClusterIP (R18).</summary>
+/// <summary>What a client dials. Port 0 with protocol ANY is an <see cref="AddressMark"/>'s.</summary>
 public readonly record struct FrontendKey(IpAddr Address, ushort Port, IpProtocol Protocol)
 {
-    /// <summary>The mark of an active ClusterIP: no backends, only an address.</summary>
+    /// <summary>No backends, only an address.</summary>
     public bool IsAddressMark => Protocol == IpProtocol.Any;
 
     /// <summary>Where a node port stands for all addresses of this node: at the address of zeros.</summary>

@@ -8,4 +8,6 @@ namespace ClusterLb.ControlPlane.Compiler;
 /// <param name="Zone">Empty if unknown: then zone hints are not used (R13).</param>
 /// <param name="PrimaryIpv4">Masquerade address; the default value if there is none. Matters to source ranges alone (R26).</param>
 /// <param name="PrimaryIpv6">As <paramref name="PrimaryIpv4"/>.</param>
-public sealed record NodeView(string Name, string Zone = "", IpAddr PrimaryIpv4 = default, IpAddr PrimaryIpv6 = default);
+/// <param name="AnswersPing">Load balancers' addresses answer pings, so they are marked.</param>
+public sealed record NodeView(
+    string Name, string Zone = "", IpAddr PrimaryIpv4 = default, IpAddr PrimaryIpv6 = default, bool AnswersPing = false);

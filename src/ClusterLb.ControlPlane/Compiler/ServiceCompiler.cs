@@ -32,9 +32,27 @@ public static class ServiceCompiler
         return new ServiceImage(service.Name, ports, [.. SplitCompiler.Notices(state)])
         {
             CreatedAt = service.CreatedAt,
-            AddressMarks = [.. service.ClusterIps.Select(ip => new FrontendKey(ip, 0, IpProtocol.Any))],
+            AddressMarks = [.. AddressMarks(service, node)],
             Health = ServiceHealth.Of(state, node.Name),
         };
+    }
+
+    /// <summary>An external IP has none: anyone may write any address there, a node's for example, which people ping to see whether it is alive.</summary>
+    private static IEnumerable<AddressMark> AddressMarks(Service service, NodeView node)
+    {
+        foreach (IpAddr address in service.ClusterIps)
+        {
+            yield return new AddressMark(address);
+        }
+
+        foreach (IpAddr address in node.AnswersPing ? service.LoadBalancerIps.Except(service.ClusterIps) : [])
+        {
+            if (service.ClusterIps.Any(ip => ip.IsIpv4 == address.IsIpv4)) // else it is no frontend (R2)
+            {
+                bool hasSources = service.SourceRanges.Any(range => range.Address.IsIpv4 == address.IsIpv4);
+                yield return new AddressMark(address, ServiceFlags.LoadBalancer | (hasSources ? ServiceFlags.SourceRange : ServiceFlags.None));
+            }
+        }
     }
 
     private static ServicePortImage CompilePort(

@@ -16,8 +16,8 @@ public sealed record ServiceImage(ObjectName Service, IReadOnlyList<ServicePortI
     /// <summary>Where two services claim one frontend, the older one has it.</summary>
     public DateTimeOffset CreatedAt { get; init; }
 
-    /// <summary>The marks of the service's active ClusterIPs.</summary>
-    public IReadOnlyList<FrontendKey> AddressMarks { get; init; } = [];
+    /// <summary>Addresses of the service that are known whatever the port.</summary>
+    public IReadOnlyList<AddressMark> AddressMarks { get; init; } = [];
 
     /// <summary>The image of a service that does not exist.</summary>
     public static ServiceImage Nothing(ObjectName service) => new(service, [], []);

@@ -312,12 +312,12 @@ public sealed partial class ClusterStateStore(string nodeName, TimeProvider? tim
         }
     }
 
-    /// <summary>Services that let in only some sources.</summary>
-    internal IReadOnlyList<ObjectName> ServicesWithSourceRanges()
+    /// <summary>The names of all services that are so, in no order.</summary>
+    internal IReadOnlyList<ObjectName> ServicesWhere(Func<Service, bool> condition)
     {
         lock (_lock)
         {
-            return [.. _services.Values.Where(s => s.Service is { SourceRanges.IsEmpty: false }).Select(s => s.Name)];
+            return [.. _services.Values.Where(s => s.Service is { } service && condition(service)).Select(s => s.Name)];
         }
     }
 

@@ -37,7 +37,7 @@ public sealed record NetworkInputs
     /// <summary>Node ports answer on 127.0.0.1 too.</summary>
     public bool LocalhostNodePorts { get; init; } = true;
 
-    /// <summary>Pings of ClusterIPs are answered.</summary>
+    /// <summary>Pings of ClusterIPs and load balancers' addresses are answered.</summary>
     public bool AnswersPing { get; init; }
 
     /// <summary>TCP segments of connections that are not known are dropped instead of reset.</summary>

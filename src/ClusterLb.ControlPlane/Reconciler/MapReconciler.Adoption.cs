@@ -81,16 +81,21 @@ public sealed partial class MapReconciler
             {
                 _backends.Reserve(entry.BackendId);
             }
-            else if (key.Scope == LookupScope.External && !entry.Flags.HasFlag(ServiceFlags.ActiveAddress))
+            else if (key.Scope == LookupScope.External)
             {
+                var frontend = new FrontendKey(key.Address, key.Port, key.Protocol);
+                _ = IsExternal(entry) && external.Add(frontend);
+                if (entry.Flags.HasFlag(ServiceFlags.ActiveAddress))
+                {
+                    continue; // its service is told by the frontends at this address
+                }
+
                 if (!frontends.TryGetValue(entry.ServicePortId, out List<FrontendKey>? heads))
                 {
                     frontends.Add(entry.ServicePortId, heads = []);
                 }
 
-                var frontend = new FrontendKey(key.Address, key.Port, key.Protocol);
                 heads.Add(frontend);
-                _ = IsExternal(entry) && external.Add(frontend);
             }
         }
 
@@ -148,7 +153,7 @@ public sealed partial class MapReconciler
     {
         FrontendKey[] frontends = [.. ports.SelectMany(p => p.Frontends)];
         IEnumerable<FrontendKey> marks = frontends
-            .Select(f => new FrontendKey(f.Address, 0, Dataplane.IpProtocol.Any))
+            .Select(f => AddressMark.KeyOf(f.Address))
             .Distinct()
             .Where(m => _maps.Services.TryLookup(HeadKey(m, LookupScope.External), out _));
         return [.. frontends, .. marks];

@@ -11,8 +11,8 @@ public sealed partial class MapReconciler
     private static readonly LookupScope[] AllScopes =
         [LookupScope.External, LookupScope.Internal, LookupScope.ExternalCanary, LookupScope.InternalCanary];
 
-    /// <summary>Node ports, and frontends of load balancer and external addresses that are in the map: what has to be brought to the
-    /// dataplane one by one. Another object whenever it changes.</summary>
+    /// <summary>Node ports, frontends of load balancer and external addresses, and marks of load balancer addresses that are in the map: what
+    /// has to be brought to the dataplane one by one. Another object whenever it changes.</summary>
     public ImmutableHashSet<FrontendKey> ExternalFrontends { get; private set; } = [];
 
     private void SyncFrontends(
@@ -245,6 +245,18 @@ public sealed partial class MapReconciler
             ServicePortId = head.ServicePortId,
         });
 
+    /// <summary>Marks an address.</summary>
+    /// <param name="mark">The address.</param>
+    /// <param name="filteredBy">The service port whose sources alone are let in, if the mark says so; without one nobody is.</param>
+    private void WriteMark(AddressMark mark, ServicePortLedger? filteredBy)
+    {
+        var entry = new ServiceEntry { Flags = ServiceFlags.ActiveAddress | mark.Kind, ServicePortId = filteredBy?.Id ?? 0 };
+        if (_writer.Put(_maps.Services, HeadKey(mark.Key, LookupScope.External), entry))
+        {
+            ExternalFrontends = IsExternal(entry) ? ExternalFrontends.Add(mark.Key) : ExternalFrontends.Remove(mark.Key);
+        }
+    }
+
     private void RemoveFrontends(IEnumerable<FrontendKey> gone, ServiceLedger before, ServiceImage image)
     {
         foreach (FrontendKey key in gone)
@@ -257,10 +269,11 @@ public sealed partial class MapReconciler
             }
         }
 
-        foreach (FrontendKey mark in before.Claims.Where(k => k.IsAddressMark && !image.AddressMarks.Contains(k)))
+        foreach (FrontendKey mark in before.Claims.Where(k => k.IsAddressMark && image.AddressMarks.All(m => m.Key != k)))
         {
             if (!_claims.IsOwned(mark) || _claims.IsOwner(mark, image.Service))
             {
+                ExternalFrontends = ExternalFrontends.Remove(mark);
                 _writer.Remove(_maps.Services, HeadKey(mark, LookupScope.External));
             }
         }

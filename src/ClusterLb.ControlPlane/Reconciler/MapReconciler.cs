@@ -97,9 +97,10 @@ public sealed partial class MapReconciler
             SyncFrontends(port, ledger, owned, written);
         }
 
-        foreach (FrontendKey mark in image.AddressMarks.Where(owned.Contains))
+        foreach (AddressMark mark in image.AddressMarks.Where(mark => owned.Contains(mark.Key)))
         {
-            _writer.Put(_maps.Services, HeadKey(mark, LookupScope.External), new ServiceEntry { Flags = ServiceFlags.ActiveAddress });
+            bool isFiltered = mark.Kind.HasFlag(ServiceFlags.SourceRange);
+            WriteMark(mark, isFiltered ? ports.Find(p => p.Image.Key.IsIpv4 == mark.Address.IsIpv4).Ledger : null);
         }
 
         // From here on things go: first the frontends, then what nothing points to any more.
@@ -161,7 +162,7 @@ public sealed partial class MapReconciler
         (FrontendKey Key, ServiceFlags Kind)[] wanted =
         [
             .. image.Ports.SelectMany(p => p.Frontends).Select(f => (f.Key, f.Flags)).DistinctBy(f => f.Key),
-            .. image.AddressMarks.Select(mark => (mark, ServiceFlags.None)),
+            .. image.AddressMarks.Select(mark => (mark.Key, mark.Kind)),
         ];
         var owned = new HashSet<FrontendKey>(wanted.Length);
         foreach ((FrontendKey key, ServiceFlags kind) in wanted)

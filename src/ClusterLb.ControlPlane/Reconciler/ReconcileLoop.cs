@@ -284,7 +284,7 @@ public sealed class ReconcileLoop : IDisposable
             NodeImage image = NodeImage.Compile(network, changes.Node);
             _reconciler.Sync(image);
             _networkVersion = changes.NetworkVersion;
-            _node = _node with { PrimaryIpv4 = image.Node.PrimaryIpv4, PrimaryIpv6 = image.Node.PrimaryIpv6 };
+            _node = _node with { PrimaryIpv4 = image.Node.PrimaryIpv4, PrimaryIpv6 = image.Node.PrimaryIpv6, AnswersPing = network.AnswersPing };
         }
 
         _hadChanges |= changes.NetworkChanged || changes.Services.Count > 0;
@@ -298,7 +298,12 @@ public sealed class ReconcileLoop : IDisposable
 
         if ((before.PrimaryIpv4, before.PrimaryIpv6) != (_node.PrimaryIpv4, _node.PrimaryIpv6))
         {
-            _taken.UnionWith(_store.ServicesWithSourceRanges()); // R26: nothing else of a service depends on the node's addresses
+            _taken.UnionWith(_store.ServicesWhere(s => !s.SourceRanges.IsEmpty)); // R26: nothing else of a service depends on the node's addresses
+        }
+
+        if (before.AnswersPing != _node.AnswersPing)
+        {
+            _taken.UnionWith(_store.ServicesWhere(s => !s.LoadBalancerIps.IsEmpty));
         }
 
         _isSourceComplete = changes.IsSourceComplete;

@@ -39,7 +39,7 @@ public enum NodeFlags : uint
     /// <summary>No local traffic detector: nobody is known to be a pod, and ClusterIP traffic is never masqueraded.</summary>
     NoLocalDetection = 4,
 
-    /// <summary>Answer ICMP echo requests to the addresses of services (ClusterIPs).</summary>
+    /// <summary>Answer ICMP echo requests to the addresses of services that are marked: ClusterIPs, load balancers'.</summary>
     EchoReply = 8,
 
     /// <summary>Node ports answer on 127.0.0.1.</summary>

@@ -73,7 +73,8 @@ public enum ServiceFlags : uint
     EndpointsExist = 1 << 16,
 
     /// <summary>Not a frontend: marks the address of an active ClusterIP at port 0, protocol ANY, so that an unowned
-    /// port of it is rejected (semantics R18).</summary>
+    /// port of it is rejected (semantics R18). With <see cref="LoadBalancer"/>, a load balancer's address that answers pings; with
+    /// <see cref="SourceRange"/> those of the service port's sources alone.</summary>
     ActiveAddress = 1 << 17,
 
     /// <summary><see cref="BackendGonePolicy.Reset"/>.</summary>

@@ -12,7 +12,13 @@ public sealed partial class PacketPipeline
 
     private Verdict BeginFlow(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
-        if (!Frontend.TryFind(_maps, meta.Tuple, _node.Flags, out Frontend frontend, out NetworkFlags destination))
+        Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
+        if (sender.IsForged)
+        {
+            return Drop(ref meta, DropReason.NotRoutable); // whatever we said would leave by the default route, or be asked in turn
+        }
+
+        if (!Frontend.TryFind(_maps, meta.Tuple, sender, _node.Flags, out Frontend frontend, out NetworkFlags destination))
         {
             return NoFrontend(buffer, at, destination, ref meta, nowMs);
         }
@@ -49,14 +55,6 @@ public sealed partial class PacketPipeline
         var reply = new FlowTuple(
             backend.Address, meta.Tuple.Source, backend.Port, meta.Tuple.SourcePort, meta.Tuple.Protocol);
         _flows.Expect(reply);
-
-        // The sender's place costs a lookup per prefix length, while the memory of the flow is on its way.
-        Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
-        if (sender.IsForged)
-        {
-            return Drop(ref meta, DropReason.NotRoutable);
-        }
-
         bool masquerade = Masquerade.IsNeeded(frontend, sender, _node.Flags, meta.Tuple.Source, backend.Address)
             || (sender.IsBridged && (_maps.Classify(backend.Address) & NetworkFlags.BridgedPods) != NetworkFlags.None);
         var flow = new NewFlow
@@ -169,19 +167,29 @@ public sealed partial class PacketPipeline
                 return Drop(ref meta, DropReason.NotSynced);
             }
 
-            if (!IsActiveAddress(meta.Tuple.Destination))
+            if (!TryFindAddress(meta.Tuple.Destination, out ServiceEntry address))
             {
                 return Drop(ref meta, DropReason.UnknownServiceAddress);
             }
 
             if ((_node.Flags & NodeFlags.EchoReply) != NodeFlags.None && EchoReply.Answers(at, meta.Tuple))
             {
-                return AnswerPing(buffer[..meta.Length], at, ref meta);
+                return AnswerPing(buffer[..meta.Length], at, address, ref meta);
             }
 
             return at.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp
                 ? Reject(buffer, at, DropReason.UnknownServicePort, ref meta, nowMs) // semantics R18
                 : Drop(ref meta, DropReason.UnknownProtocol);
+        }
+
+        if ((_node.Flags & NodeFlags.EchoReply) != NodeFlags.None && at.Protocol is IpProtocol.Icmp or IpProtocol.IcmpV6
+            && (destination & NetworkFlags.NodeAddress) == NetworkFlags.None // else the kernel answers
+            && TryFindAddress(meta.Tuple.Destination, out ServiceEntry external))
+        {
+            // Later fragments do not tell a ping from another message: of other messages none may be remembered.
+            return EchoReply.Answers(at, meta.Tuple) ? AnswerPing(buffer[..meta.Length], at, external, ref meta)
+                : at.IsFragment ? Drop(ref meta, DropReason.FragmentsUnsupported)
+                : Verdict.Pass;
         }
 
         // From a backend, and not the beginning of a connection of its own: an answer whose flow is gone. Passed on with the
@@ -193,11 +201,12 @@ public sealed partial class PacketPipeline
     }
 
     /// <summary>Not translated for anybody: it goes back, in the name of the address that was asked.</summary>
-    private Verdict AnswerPing(Span<byte> packet, in HeaderOffsets at, ref PacketMeta meta)
+    private Verdict AnswerPing(Span<byte> packet, in HeaderOffsets at, in ServiceEntry address, ref PacketMeta meta)
     {
-        if (Sender.Of(_maps, meta.Tuple.Source, _node.Flags).IsForged)
+        if ((address.Flags & ServiceFlags.SourceRange) != ServiceFlags.None
+            && !_maps.IsSourceAllowed(address.ServicePortId, meta.Tuple.Source))
         {
-            return Drop(ref meta, DropReason.NotRoutable); // the answer would leave by the default route, or be asked as a ping in turn
+            return Drop(ref meta, DropReason.NotInSourceRange);
         }
 
         _counters.CountAnsweredPing();
@@ -205,18 +214,13 @@ public sealed partial class PacketPipeline
         return Verdict.Forward;
     }
 
-    private bool IsActiveAddress(IpAddr address) =>
-        _maps.Services.TryLookup(new ServiceKey(address, 0, IpProtocol.Any, LookupScope.External, 0), out ServiceEntry entry)
+    private bool TryFindAddress(IpAddr address, out ServiceEntry entry) =>
+        _maps.Services.TryLookup(new ServiceKey(address, 0, IpProtocol.Any, LookupScope.External, 0), out entry)
         && (entry.Flags & ServiceFlags.ActiveAddress) != ServiceFlags.None;
 
     /// <summary>Turns the packet into the answer that tells its sender, as a host without a listener would give it.</summary>
     private Verdict Reject(Span<byte> buffer, in HeaderOffsets at, DropReason reason, ref PacketMeta meta, long nowMs)
     {
-        if (Sender.Of(_maps, meta.Tuple.Source, _node.Flags).IsForged)
-        {
-            return Drop(ref meta, DropReason.NotRoutable);
-        }
-
         if (at.Protocol != IpProtocol.Tcp && !_rejects.TryTake(nowMs))
         {
             return Drop(ref meta, DropReason.RejectRateLimited);

@@ -81,6 +81,7 @@ public sealed class SteeringPlanTests
             new(IpAddr.Parse("192.0.2.10"), 80, IpProtocol.Tcp), new(IpAddr.Parse("10.96.7.7"), 80, IpProtocol.Tcp),
             new(IpAddr.Parse("10.0.0.1"), 443, IpProtocol.Tcp), new(IpAddr.Parse("10.0.0.1"), 53, IpProtocol.Udp),
             new(IpAddr.Parse("2001:db8::1"), 80, IpProtocol.Tcp), new(IpAddr.Parse("169.254.1.1"), 80, IpProtocol.Tcp),
+            AddressMark.KeyOf(IpAddr.Parse("192.0.2.10")), AddressMark.KeyOf(IpAddr.Parse("10.96.7.8")), AddressMark.KeyOf(IpAddr.Parse("2001:db8::1")),
             FrontendKey.OfNodePort(30080, IpProtocol.Tcp, isIpv4: true), FrontendKey.OfNodePort(30081, IpProtocol.Tcp, isIpv4: false),
         ];
         var node = new NodeImage(
@@ -98,6 +99,8 @@ public sealed class SteeringPlanTests
         Assert.Equal(["10.0.0.1"], ipv4.NodePortAddresses!.Select(a => a.ToString()));
         string nft = NftRuleset.Render(Node with { Ipv4 = ipv4, LoopbackNodePorts = false });
         Assert.Contains("elements = { 10.0.0.1 . tcp . 443, 10.0.0.1 . udp . 53, 192.0.2.10 . tcp . 80 }", nft);
+        Assert.Equal(["192.0.2.10"], ipv4.Pinged.Select(a => a.ToString())); // what is of a service range has its route
+        Assert.Contains("icmp type echo-request ip daddr @pinged4 fib daddr type != local", nft);
         Assert.Contains("ip daddr @nodeaddresses4 meta l4proto . th dport @nodeports4", nft);
         Assert.Contains("# ct state new ip daddr 127.0.0.0/8", nft);
         Assert.Null(ExternalSteering.AddTo(Node.Ipv6!, frontends, node, isRestricted: false).NodePortAddresses);

@@ -19,8 +19,7 @@ internal sealed record ClusterFacts(
     {
         IpAddr source = tuple.Source;
         bool isForged = ServiceRanges.Any(range => range.Contains(source)); // no answer could go anywhere
-        Expectation expected = OfHonest(tuple);
-        return isForged && expected.Verdict is (Verdict.Forward or Verdict.Reject) ? new Expectation(Verdict.Drop) : expected;
+        return isForged ? new Expectation(Verdict.Drop) : OfHonest(tuple);
     }
 
     private Expectation OfHonest(in FlowTuple tuple)

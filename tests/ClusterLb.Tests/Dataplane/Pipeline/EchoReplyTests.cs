@@ -52,6 +52,53 @@ public sealed class EchoReplyTests
         Assert.Equal((Verdict.Drop, reason), (lb.Verdict, lb.Meta.DropReason));
     }
 
+    [Theory]
+    [InlineData("203.0.113.7", "198.51.100.1")]
+    [InlineData("10.244.0.9", "198.51.100.1")]
+    [InlineData("2001:db8::7", "2001:db8:51::1")]
+    public void A_ping_of_a_load_balancers_address_is_answered_by_it_whole_or_in_parts(string client, string address)
+    {
+        using PipelineFixture lb = Answering().WithAddressMark(address, ServiceFlags.LoadBalancer);
+
+        lb.Send(Packet.Echo(client, address, 77, 5).Payload("data of the sender").Ttl(3));
+        Assert.Equal(Packet.EchoReply(address, client, 77, 5).Payload("data of the sender").Ttl(64).ToBytes(), lb.Written);
+
+        byte[][] parts = [.. Packet.Echo(client, address).Payload(5000).Fragments(1480).Select(fragment =>
+        {
+            lb.Send(fragment);
+            return lb.Written;
+        })];
+        Assert.Equal(Packet.EchoReply(address, client).Payload(5000).Ttl(64).ToBytes(), Reassembly.Of(parts));
+    }
+
+    [Fact]
+    public void A_load_balancers_address_answers_nothing_but_pings_and_only_if_it_is_not_this_nodes()
+    {
+        using PipelineFixture lb = Answering().WithAddressMark("198.51.100.1", ServiceFlags.LoadBalancer).WithAddressMark("192.168.0.2", ServiceFlags.LoadBalancer);
+
+        Assert.StartsWith("pass: ", lb.Send(Packet.Echo("203.0.113.7", "192.168.0.2")), StringComparison.Ordinal); // the kernel answers
+        Assert.StartsWith("pass: ", lb.Send(Packet.Echo("203.0.113.7", "198.51.100.2")), StringComparison.Ordinal);
+        Assert.StartsWith("pass: ", lb.Send(Packet.EchoReply("203.0.113.7", "198.51.100.1")), StringComparison.Ordinal);
+        Assert.StartsWith("pass: ", lb.Send(Packet.Icmp("203.0.113.7", "198.51.100.1", 13, 13, 0, 0)), StringComparison.Ordinal);
+        Assert.Equal("drop: FragmentsUnsupported", lb.Send(Packet.EchoReply("203.0.113.7", "198.51.100.1").Payload(3000).Fragments(1480)[0]));
+        Assert.Equal("drop: FragmentWithoutFirst", lb.Send(Packet.EchoReply("203.0.113.7", "198.51.100.1").Payload(3000).Fragments(1480)[1]));
+        Assert.Equal("drop: NotRoutable", lb.Send(Packet.Echo("10.96.0.11", "198.51.100.1"))); // a forged source
+        Assert.Equal(0UL, lb.Counters.AnsweredPings);
+    }
+
+    [Fact]
+    public void Who_may_not_use_a_load_balancers_address_gets_no_answer_to_a_ping_either()
+    {
+        const string Frontend = "198.51.100.1:80/TCP";
+        using PipelineFixture lb = Answering()
+            .WithService(Frontend, ServiceFlags.LoadBalancer | ServiceFlags.SourceRange, "10.244.1.5:8080").WithSourceRange(Frontend, "203.0.113.0/29")
+            .WithAddressMark("198.51.100.1", ServiceFlags.LoadBalancer | ServiceFlags.SourceRange, Frontend);
+
+        Assert.Equal("drop: NotInSourceRange", lb.Send(Packet.Echo("203.0.113.77", "198.51.100.1")));
+        lb.Send(Packet.Echo("203.0.113.7", "198.51.100.1"));
+        Assert.Equal(Verdict.Forward, lb.Verdict);
+    }
+
     [Fact]
     public void Others_are_left_alone()
     {
