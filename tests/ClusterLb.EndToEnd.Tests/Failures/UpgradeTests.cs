@@ -57,15 +57,15 @@ public sealed class UpgradeTests(ExposedLabFixture fixture, ITestOutputHelper ou
         double gap = 0;
         foreach (CheckedStream stream in streams)
         {
-            StreamReport report = await stream.StopAsync();
+            StreamReport end = await stream.StopAsync();
             await stream.DisposeAsync();
-            Assert.Equal("", report.Failure);
-            Assert.Equal(0, report.Lost);
-            gap = Math.Max(gap, report.LongestGapMs);
+            Assert.Equal("", end.Failure); // what is lost of datagrams is counted below, those included that are late
+            gap = Math.Max(gap, end.LongestGapMs);
         }
 
-        output.WriteLine($"{missing} of {datagrams.Sum(flow => flow.Sent)} datagrams lost, longest silence {gap} ms");
-        Assert.Equal(0, missing);
+        string report = $"{missing} of {datagrams.Sum(flow => flow.Sent)} datagrams lost, longest silence {gap} ms";
+        output.WriteLine(report);
+        Assert.True(missing == 0, report);
         fixture.AssertNoDamage();
     }
 

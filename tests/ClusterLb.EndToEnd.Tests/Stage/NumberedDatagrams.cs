@@ -12,7 +12,7 @@ internal sealed class NumberedDatagrams : IAsyncDisposable
     private const int PayloadBytes = 64;
     private const int SolSocket = 1;
     private const int ReceiveBufferForce = 33; // SO_RCVBUFFORCE: answers that come in one burst must not be lost here
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10); // for seconds without a dataplane the queues of a device hold them
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
     private readonly CancellationTokenSource _stop = new();
