@@ -8,7 +8,7 @@ namespace ClusterLb.EndToEnd.Tests.Control;
 [Collection(BareLabCollection.Name)]
 public sealed class CleanupTests(BareLabFixture fixture)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     [LabTheory]
     [InlineData(false)] // the agent is asked to end first, as an operator would

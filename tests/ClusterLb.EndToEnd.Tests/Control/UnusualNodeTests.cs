@@ -7,7 +7,7 @@ namespace ClusterLb.EndToEnd.Tests.Control;
 /// <summary>Nodes that are less than complete, or change, are normal.</summary>
 public sealed class UnusualNodeTests : IAsyncLifetime
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
     private LabCluster _lab = null!;
 
     private AgentProcess Agent => _lab.Agent("node-a");

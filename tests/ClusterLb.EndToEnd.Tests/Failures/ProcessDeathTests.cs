@@ -8,7 +8,7 @@ namespace ClusterLb.EndToEnd.Tests.Failures;
 [Collection(ChangingLabCollection.Name)]
 public sealed class ProcessDeathTests(ChangingLabFixture fixture)
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     [LabFact]
     public async Task The_agent_is_killed_and_traffic_goes_on_without_a_loss_and_a_new_agent_adopts_it()

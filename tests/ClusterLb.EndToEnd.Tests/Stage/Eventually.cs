@@ -5,7 +5,7 @@ namespace ClusterLb.EndToEnd.Tests.Stage;
 /// <summary>Waits for what another process will do, by looking; never by sleeping a fixed time.</summary>
 internal static class Eventually
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     public static async Task IsAsync(string what, Func<Task<bool>> holds)
     {
