@@ -73,20 +73,19 @@ def changes(args, api, proxy, count, pause):
     return took
 
 
-def inside(proxy, count):
-    """Milliseconds of the last changes of ClusterLb: of its own work, and of the whole way to the map."""
-    trace = proxy.verb("sync", "trace", "-n", "2000")["changes"]
-    newest = sorted(trace, key=lambda c: -c["number"])[:count]
-    return [c["readMs"] + c["writeMs"] for c in newest]
+def inside(change):
+    """Milliseconds of a change that ClusterLb itself took: from its bytes to its last map entry."""
+    return change["readMs"] + change["writeMs"]
 
 
 def fast_changes(args, api, proxy):
-    """More of them, for a p99: each as soon as the least time between two syncs is over."""
+    """More of them, for a p99: each as soon as the least time between two syncs is over. The newest first, as `sync trace` tells them."""
     for n in range(args.samples):
         time.sleep(1.2)
         api.change((n * 104729) % args.services, args.endpoints, next(CHANGED))
     time.sleep(1.2)
-    return inside(proxy, args.samples)
+    trace = proxy.verb("sync", "trace", "-n", "2000")["changes"]
+    return sorted(trace, key=lambda c: -c["number"])[:args.samples]
 
 
 def ask(nodes, seconds, args):
@@ -153,7 +152,9 @@ def measure(args, api, kind):
         if args.changes:
             result["change_ms"] = changes(args, api, proxy, args.changes, 1.4)
         if args.samples and kind == "clusterlb":
-            result["inside_ms"] = fast_changes(args, api, proxy)
+            traced = fast_changes(args, api, proxy)
+            result["inside_ms"] = [inside(c) for c in traced]
+            result["slowest"] = sorted(traced, key=inside)[-5:]
         if args.churn:
             result["quiet"] = answers(ask(nodes, args.churn / 2, args))
             result["beside"], _ = churn(args, api, nodes, proxy, lambda i: api.must("PUT", f"{SLICES}/unwatched-{i % UNWATCHED}", unwatched(i % UNWATCHED, next(CHANGED))))

@@ -116,5 +116,5 @@ public sealed class DictionaryMap<TKey, TEntry>(string name, int capacity = int.
 
     public ulong TakeNumber(ulong above = 0) => _lastNumber = Math.Max(_lastNumber, above) + 1;
 
-    public IEnumerable<KeyValuePair<TKey, TEntry>> Entries() => _entries;
+    public IEnumerable<KeyValuePair<TKey, TEntry>> Entries() => _entries.ToArray(); // who enumerates may write meanwhile
 }

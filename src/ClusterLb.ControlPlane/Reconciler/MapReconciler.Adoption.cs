@@ -8,17 +8,30 @@ namespace ClusterLb.ControlPlane.Reconciler;
 /// <summary>What an earlier life left behind: taken over first, removed only when a complete sync did not confirm it.</summary>
 public sealed partial class MapReconciler
 {
+    /// <summary>Entries that are looked at between two chances for a change: some 10 µs.</summary>
+    private const int LooksAtOnce = 256;
+
     private readonly HashSet<ObjectName> _unconfirmed = [];
 
     /// <summary>Removes what no sync of this life has confirmed. To be called once all services were synced.</summary>
-    public void RemoveUnconfirmed()
+    /// <param name="giveWay">Called again and again meanwhile: may sync services, so that a change need not wait until all maps were looked
+    /// through. Returns false if nothing more is to be removed now.</param>
+    public void RemoveUnconfirmed(Func<bool> giveWay)
     {
         foreach (ObjectName service in _unconfirmed.ToArray())
         {
-            Sync(ServiceImage.Nothing(service));
+            if (!giveWay())
+            {
+                return;
+            }
+
+            if (_unconfirmed.Contains(service))
+            {
+                Sync(ServiceImage.Nothing(service));
+            }
         }
 
-        RemoveStrays();
+        RemoveStrays(giveWay);
         _maps.CountDeparture(); // a writer that was killed may not have come to it
     }
 
@@ -65,6 +78,11 @@ public sealed partial class MapReconciler
             ServicePortLedger[] ledgers = [.. service];
             _ledgers.Add(service.Key, new ServiceLedger(ledgers, AdoptedClaims(ledgers)));
             _unconfirmed.Add(service.Key);
+        }
+
+        foreach ((uint id, ServicePortLedger port) in ports)
+        {
+            _ports.Add(id, port);
         }
     }
 
@@ -160,45 +178,36 @@ public sealed partial class MapReconciler
     }
 
     /// <summary>Removes entries that no service accounts for: left by a writer that was killed, or damaged.</summary>
-    private void RemoveStrays()
+    /// <remarks>What is a stray is asked of the ledgers as they are at that moment: services may be synced in between.</remarks>
+    private void RemoveStrays(Func<bool> giveWay)
     {
         // Frontends before slots before backends, as everywhere.
-        RemoveWhere(_maps.Services, e => e.Key.Slot == 0 && !IsOwnHead(e.Key));
-        RemoveWhere(_maps.Services, e => e.Key.Slot != 0 && !IsCountedSlot(e.Key));
-        RemoveWhere(_maps.ReverseNat, e => !IsOwnFrontend(e.Key, e.Value));
+        _ = RemoveWhere(_maps.Services, (key, _) => key.Slot == 0 && !IsOwnHead(key), giveWay)
+            && RemoveWhere(_maps.Services, (key, _) => key.Slot != 0 && !IsCountedSlot(key), giveWay)
+            && RemoveWhere(_maps.ReverseNat, (id, entry) => !IsOwnFrontend(id, entry), giveWay)
+            && (_maps.Serving.Count == _ports.Values.Sum(ServingCount) || RemoveWhere(_maps.Serving, (key, _) => !IsOwnServing(key), giveWay))
+            && RemoveStrayTables()
+            && RemoveWhere(_maps.ServicePorts, (id, _) => !_ports.ContainsKey(id), giveWay)
+            && RemoveWhere(_maps.ServiceNames, (id, _) => !_ports.ContainsKey(id), giveWay)
+            && (_maps.SourceRanges.Count == _ports.Values.Sum(p => p.SourceRanges.Length)
+                || RemoveWhere(_maps.SourceRanges, (key, _) => !IsOwnSourceRange(key), giveWay))
+            && RemoveUnbackedEligible()
+            && RemoveWhere(_maps.Backends, (id, _) => !_backends.IsUsed(id), giveWay);
+    }
 
-        var ports = new Dictionary<uint, ServicePortLedger>();
-        foreach (ServicePortLedger port in _ledgers.Values.SelectMany(l => l.Ports))
-        {
-            ports.Add(port.Id, port);
-        }
-
-        if (_maps.Serving.Count != ports.Values.Sum(p => p.Serving.Count(s => s.State != BackendState.NotServing)))
-        {
-            HashSet<ServingKey> serving = [.. ports.Values.SelectMany(p => p.Serving, (p, s) => new ServingKey(p.Id, s.Id))];
-            RemoveWhere(_maps.Serving, e => !serving.Contains(e.Key));
-        }
-
+    private bool RemoveStrayTables()
+    {
         RemoveTables([.. _maps.Maglev.Keys().Where(
-            key => !ports.TryGetValue(key.ServicePortId, out ServicePortLedger? port) || !Array.Exists(port.Tables, t => t.Key == key))]);
-        RemoveWhere(_maps.ServicePorts, e => !ports.ContainsKey(e.Key));
-        RemoveWhere(_maps.ServiceNames, e => !ports.ContainsKey(e.Key));
-        if (_maps.SourceRanges.Count != ports.Values.Sum(p => p.SourceRanges.Length))
-        {
-            RemoveWhere(_maps.SourceRanges, e => !ports.TryGetValue(e.Key.ServicePortId, out ServicePortLedger? port)
-                || Array.IndexOf(port.SourceRanges, e.Key.Sources) < 0);
-        }
-
-        RemoveUnbackedEligible();
-        RemoveWhere(_maps.Backends, e => !_backends.IsUsed(e.Key));
+            key => !_ports.TryGetValue(key.ServicePortId, out ServicePortLedger? port) || !Array.Exists(port.Tables, t => t.Key == key))]);
+        return true;
     }
 
     /// <summary>Whoever was killed between the removal of a slot and of what said that clients may stay with its backend left the latter.</summary>
-    private void RemoveUnbackedEligible()
+    private bool RemoveUnbackedEligible()
     {
         if (_maps.Eligible.Count == 0)
         {
-            return;
+            return true;
         }
 
         var sticky = new HashSet<ServiceKey>(); // heads
@@ -219,7 +228,7 @@ public sealed partial class MapReconciler
             }
         }
 
-        RemoveWhere(_maps.Eligible, e => !backed.Contains(e.Key));
+        return RemoveWhere(_maps.Eligible, (key, _) => !backed.Contains(key)); // without giving way: `backed` is of this moment
     }
 
     private bool IsOwnHead(ServiceKey key)
@@ -244,13 +253,44 @@ public sealed partial class MapReconciler
         return _claims.IsOwned(frontend) && _frontendIds.TryGet(frontend, out uint own) && own == id;
     }
 
-    private void RemoveWhere<TKey, TEntry>(ILbMap<TKey, TEntry> map, Func<KeyValuePair<TKey, TEntry>, bool> isStray)
+    private static int ServingCount(ServicePortLedger port) => port.Serving.Count(s => s.State != BackendState.NotServing);
+
+    private bool IsOwnServing(ServingKey key) =>
+        _ports.TryGetValue(key.ServicePortId, out ServicePortLedger? port)
+        && Array.Exists(port.Serving, s => s.Id == key.BackendId && s.State != BackendState.NotServing);
+
+    private bool IsOwnSourceRange(SourceRangeKey key) =>
+        _ports.TryGetValue(key.ServicePortId, out ServicePortLedger? port) && Array.IndexOf(port.SourceRanges, key.Sources) >= 0;
+
+    /// <summary>Looks at every entry and removes those that are strays.</summary>
+    /// <returns>False if it was told to stop; then nothing was removed.</returns>
+    private bool RemoveWhere<TKey, TEntry>(ILbMap<TKey, TEntry> map, Func<TKey, TEntry, bool> isStray, Func<bool>? giveWay = null)
         where TKey : notnull
     {
-        // Collected first: an enumeration need not survive a deletion.
-        foreach (TKey key in map.Entries().Where(isStray).Select(e => e.Key).ToArray())
+        // Collected first: an enumeration need not survive a deletion. Who gave way asks again before it removes.
+        var strays = new List<TKey>();
+        int looks = 0;
+        foreach ((TKey key, TEntry entry) in map.Entries())
         {
-            _writer.Remove(map, key);
+            if (isStray(key, entry))
+            {
+                strays.Add(key);
+            }
+
+            if (++looks % LooksAtOnce == 0 && giveWay?.Invoke() == false)
+            {
+                return false;
+            }
         }
+
+        foreach (TKey key in strays)
+        {
+            if (map.TryLookup(key, out TEntry entry) && isStray(key, entry))
+            {
+                _writer.Remove(map, key);
+            }
+        }
+
+        return true;
     }
 }

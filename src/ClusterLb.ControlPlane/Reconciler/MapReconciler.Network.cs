@@ -17,7 +17,7 @@ public sealed partial class MapReconciler
             _writer.Put(_maps.Networks, block, flags);
         }
 
-        RemoveWhere(_maps.Networks, e => !image.Networks.ContainsKey(e.Key));
+        RemoveWhere(_maps.Networks, (block, _) => !image.Networks.ContainsKey(block));
         NodeFlags synced = CurrentNode().Flags & NodeFlags.Synced;
         _writer.Put(_maps.Node, NodeKey, image.Node with { Flags = image.Node.Flags | synced });
     }

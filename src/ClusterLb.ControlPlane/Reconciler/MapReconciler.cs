@@ -19,6 +19,7 @@ public sealed partial class MapReconciler
     private readonly IdAllocator<ServicePortKey> _portIds;
     private readonly FrontendClaims _claims = new();
     private readonly Dictionary<ObjectName, ServiceLedger> _ledgers = [];
+    private readonly Dictionary<uint, ServicePortLedger> _ports = []; // of all ledgers, by id
     private readonly HashSet<ObjectName> _displaced = [];
     private readonly HashSet<ObjectName> _incomplete = [];
     private readonly List<ServingKey> _newlyEligible = [];
@@ -121,7 +122,7 @@ public sealed partial class MapReconciler
         }
 
         ReleaseClaims(before.Claims, claims, image.Service);
-        Remember(image.Service, new ServiceLedger([.. ports.Select(p => p.Ledger)], claims), _writer.Refused != refused);
+        Remember(image.Service, before, new ServiceLedger([.. ports.Select(p => p.Ledger)], claims), _writer.Refused != refused);
         return conflicts;
     }
 
@@ -136,8 +137,18 @@ public sealed partial class MapReconciler
     /// <summary>Starts the account of full maps anew, before all services are tried again.</summary>
     public void ForgetRefusals() => _writer.ForgetFullMaps();
 
-    private void Remember(ObjectName service, ServiceLedger ledger, bool isIncomplete)
+    private void Remember(ObjectName service, ServiceLedger before, ServiceLedger ledger, bool isIncomplete)
     {
+        foreach (ServicePortLedger port in before.Ports)
+        {
+            _ports.Remove(port.Id);
+        }
+
+        foreach (ServicePortLedger port in ledger.Ports)
+        {
+            _ports[port.Id] = port;
+        }
+
         if (ledger.Claims.Length == 0 && ledger.Ports.Length == 0)
         {
             _ledgers.Remove(service);

@@ -338,6 +338,19 @@ public sealed class ReconcileLoop : IDisposable
         WriteTaken();
         long before = _reconciler.Writes;
         long others = 0; // writes that changes caused, not the comparison
+        bool GiveWay()
+        {
+            if (Volatile.Read(ref _isPending))
+            {
+                others -= _reconciler.Writes;
+                TakeChanges();
+                WriteTaken();
+                others += _reconciler.Writes;
+            }
+
+            return _failed.Count == 0;
+        }
+
         foreach (ObjectName service in _store.ServiceNames().Concat(_reconciler.ServiceNames.ToArray()))
         {
             if (!compared.Add(service))
@@ -346,19 +359,13 @@ public sealed class ReconcileLoop : IDisposable
             }
 
             TrySyncService(service);
-            if (Volatile.Read(ref _isPending))
-            {
-                others -= _reconciler.Writes;
-                TakeChanges();
-                WriteTaken();
-                others += _reconciler.Writes;
-            }
+            GiveWay();
         }
 
         SyncDisplaced();
         if (_failed.Count == 0)
         {
-            _reconciler.RemoveUnconfirmed(); // else what a failed service had before would go with it
+            _reconciler.RemoveUnconfirmed(GiveWay); // else what a failed service had before would go with it
         }
 
         _reconciler.MarkSynced();

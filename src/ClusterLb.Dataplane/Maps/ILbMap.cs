@@ -40,6 +40,7 @@ public interface ILbMap<TKey, TEntry>
     /// <param name="above">The number is higher than this one: what other maps still name although this one was made anew.</param>
     ulong TakeNumber(ulong above = 0);
 
-    /// <summary>All entries, each of them whole; not a snapshot of one moment. For control path, CLI and tests.</summary>
+    /// <summary>All entries, each of them whole; not a snapshot of one moment: whoever enumerates may write, and may or may not meet what it
+    /// wrote. For control path, CLI and tests.</summary>
     IEnumerable<KeyValuePair<TKey, TEntry>> Entries();
 }

@@ -100,6 +100,47 @@ public sealed class ResyncTests : IDisposable
     }
 
     [Fact]
+    public void A_change_that_comes_while_strays_are_looked_for_is_written_before_all_maps_were_looked_through()
+    {
+        const uint strayBackend = 4711;
+        Fill(1000);
+        _loop.SyncNow();
+        ServiceKey head = _maps.Services.Entries().First(e => e.Key.Slot == 0 && e.Value.Count > 0).Key;
+        ServiceKey strayHead = head with { Port = 4711 };
+        _maps.Services.Update(strayHead, new ServiceEntry { Flags = ServiceFlags.EndpointsExist });
+        Assert.True(_maps.Backends.TryLookup(_maps.Backends.Entries().First().Key, out BackendEntry backend));
+        _maps.Backends.Update(strayBackend, backend with { Address = IpAddr.Parse("10.99.99.99") });
+
+        bool isSent = false;
+        bool? wasFirst = null;
+        _maps.AfterWrite = () =>
+        {
+            if (!isSent && !_maps.Services.TryLookup(strayHead, out _))
+            {
+                isSent = true;
+                _store.Put(Service("late", "10.97.0.1", "http:80/TCP"));
+                _store.Put(Slice("late", "1", "http:8080/TCP", Ready("10.244.0.99")));
+            }
+            else if (wasFirst is null && _maps.Backends.Entries().Any(e => e.Value.Address == IpAddr.Parse("10.244.0.99")))
+            {
+                wasFirst = _maps.Backends.TryLookup(strayBackend, out _);
+            }
+        };
+        _loop.ResyncNow();
+
+        Assert.True(wasFirst);
+        Assert.False(_maps.Backends.TryLookup(strayBackend, out _));
+        Assert.Equal(2, _loop.Status.ResyncWrites); // the strays; what the change wrote is no damage
+        Assert.Null(_loop.Status.PendingSince);
+        Assert.Empty(MapReader.Faults(_maps));
+        string whole = MapDump.Of(_maps);
+        Assert.Contains("10.244.0.99:8080", whole, StringComparison.Ordinal);
+        _maps.AfterWrite = null;
+        _loop.ResyncNow();
+        Assert.Equal(whole, MapDump.Of(_maps));
+    }
+
+    [Fact]
     public async Task The_first_change_is_written_at_once_and_those_that_follow_wait_for_the_period_together()
     {
         Fill(1);
