@@ -23,7 +23,7 @@ internal struct TransportAddress6
     public byte State; // of a backend; 0 in reverse_nat6
 }
 
-internal abstract class TransportLayout4<TEntry> : IMapLayout<uint, TEntry, uint, TransportAddress4>
+internal readonly struct TransportLayout4<TEntry> : IMapLayout<uint, TEntry, uint, TransportAddress4>
     where TEntry : struct, ITransportEntry<TEntry>
 {
     public static uint PackKey(in uint key) => key;
@@ -43,7 +43,7 @@ internal abstract class TransportLayout4<TEntry> : IMapLayout<uint, TEntry, uint
         value.Address.ToAddress(), NetworkOrder.Swap(value.PortNetworkOrder), (IpProtocol)value.Protocol, value.State);
 }
 
-internal abstract class TransportLayout6<TEntry> : IMapLayout<uint, TEntry, uint, TransportAddress6>
+internal readonly struct TransportLayout6<TEntry> : IMapLayout<uint, TEntry, uint, TransportAddress6>
     where TEntry : struct, ITransportEntry<TEntry>
 {
     public static uint PackKey(in uint key) => key;

@@ -9,7 +9,7 @@ public sealed class ByIdMap<TEntry> : ILbMap<uint, TEntry>, ISharedMap
     private readonly TypedMap<uint, TEntry, uint, TransportAddress4, TransportLayout4<TEntry>> _ipv4;
     private readonly TypedMap<uint, TEntry, uint, TransportAddress6, TransportLayout6<TEntry>> _ipv6;
 
-    internal ByIdMap(IMapSource source, string name, int capacity)
+    internal ByIdMap(MapSource source, string name, int capacity)
     {
         Name = name;
         _ipv4 = new(source.Open<uint, TransportAddress4>(name + "4", capacity));

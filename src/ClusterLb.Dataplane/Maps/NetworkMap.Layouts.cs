@@ -18,7 +18,7 @@ internal struct NetworkKey6
     public Ipv6Bytes Address;
 }
 
-internal abstract class NetworkLayout4 : IMapLayout<IpPrefix, NetworkFlags, NetworkKey4, uint>
+internal readonly struct NetworkLayout4 : IMapLayout<IpPrefix, NetworkFlags, NetworkKey4, uint>
 {
     public static NetworkKey4 PackKey(in IpPrefix key) => new() { PrefixLength = (uint)key.Length, Address = new Ipv4Bytes(key.Address) };
 
@@ -29,7 +29,7 @@ internal abstract class NetworkLayout4 : IMapLayout<IpPrefix, NetworkFlags, Netw
     public static NetworkFlags UnpackEntry(in uint value) => (NetworkFlags)value;
 }
 
-internal abstract class NetworkLayout6 : IMapLayout<IpPrefix, NetworkFlags, NetworkKey6, uint>
+internal readonly struct NetworkLayout6 : IMapLayout<IpPrefix, NetworkFlags, NetworkKey6, uint>
 {
     public static NetworkKey6 PackKey(in IpPrefix key) => new() { PrefixLength = (uint)key.Length, Address = new Ipv6Bytes(key.Address) };
 

@@ -11,7 +11,7 @@ public sealed class NetworkMap : PrefixMap<IpPrefix, NetworkFlags>
     private readonly Map4 _ipv4;
     private readonly Map6 _ipv6;
 
-    internal NetworkMap(IMapSource source, int capacity)
+    internal NetworkMap(MapSource source, int capacity)
         : this(new Map4(source.Open<NetworkKey4, uint>("networks4", capacity)), new Map6(source.Open<NetworkKey6, uint>("networks6", capacity)))
     {
     }

@@ -21,7 +21,7 @@ internal struct NodeValue
     public ushort SnatSecondLast;
 }
 
-internal abstract class NodeLayout : IMapLayout<uint, NodeEntry, uint, NodeValue>
+internal readonly struct NodeLayout : IMapLayout<uint, NodeEntry, uint, NodeValue>
 {
     public static uint PackKey(in uint key) => key;
 

@@ -44,7 +44,7 @@ file static class ServiceKeyWords
         slot);
 }
 
-internal abstract class ServiceLayout4 : IMapLayout<ServiceKey, ServiceEntry, ServiceKey4, ServiceEntry>
+internal readonly struct ServiceLayout4 : IMapLayout<ServiceKey, ServiceEntry, ServiceKey4, ServiceEntry>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ServiceKey4 PackKey(in ServiceKey key) => new(key);
@@ -56,7 +56,7 @@ internal abstract class ServiceLayout4 : IMapLayout<ServiceKey, ServiceEntry, Se
     public static ServiceEntry UnpackEntry(in ServiceEntry value) => value;
 }
 
-internal abstract class ServiceLayout6 : IMapLayout<ServiceKey, ServiceEntry, ServiceKey6, ServiceEntry>
+internal readonly struct ServiceLayout6 : IMapLayout<ServiceKey, ServiceEntry, ServiceKey6, ServiceEntry>
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ServiceKey6 PackKey(in ServiceKey key) => new(key);

@@ -6,7 +6,7 @@ public sealed class ServiceMap : ILbMap<ServiceKey, ServiceEntry>, ISharedMap
     private readonly TypedMap<ServiceKey, ServiceEntry, ServiceKey4, ServiceEntry, ServiceLayout4> _ipv4;
     private readonly TypedMap<ServiceKey, ServiceEntry, ServiceKey6, ServiceEntry, ServiceLayout6> _ipv6;
 
-    internal ServiceMap(IMapSource source, int capacity)
+    internal ServiceMap(MapSource source, int capacity)
     {
         _ipv4 = new(source.Open<ServiceKey4, ServiceEntry>("services4", capacity));
         _ipv6 = new(source.Open<ServiceKey6, ServiceEntry>("services6", capacity));

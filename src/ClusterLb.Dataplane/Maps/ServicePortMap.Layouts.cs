@@ -28,7 +28,7 @@ internal struct ServiceNameValue
     }
 }
 
-internal abstract class ServicePortLayout : IMapLayout<uint, ServicePortEntry, uint, ServicePortValue>
+internal readonly struct ServicePortLayout : IMapLayout<uint, ServicePortEntry, uint, ServicePortValue>
 {
     public static uint PackKey(in uint key) => key;
 
@@ -39,7 +39,7 @@ internal abstract class ServicePortLayout : IMapLayout<uint, ServicePortEntry, u
     public static ServicePortEntry UnpackEntry(in ServicePortValue value) => new(value.Revision);
 }
 
-internal abstract class ServiceNameLayout : IMapLayout<uint, string, uint, ServiceNameValue>
+internal readonly struct ServiceNameLayout : IMapLayout<uint, string, uint, ServiceNameValue>
 {
     public static uint PackKey(in uint key) => key;
 

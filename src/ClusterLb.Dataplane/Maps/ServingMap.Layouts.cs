@@ -19,7 +19,7 @@ internal struct EligibleFileKey
     public uint Scope;
 }
 
-internal abstract class ServingLayout : IMapLayout<ServingKey, byte, ServingFileKey, NoValue>
+internal readonly struct ServingLayout : IMapLayout<ServingKey, byte, ServingFileKey, NoValue>
 {
     public static ServingFileKey PackKey(in ServingKey key) => new() { ServicePortId = key.ServicePortId, BackendId = key.BackendId };
 
@@ -30,7 +30,7 @@ internal abstract class ServingLayout : IMapLayout<ServingKey, byte, ServingFile
     public static byte UnpackEntry(in NoValue value) => 0;
 }
 
-internal abstract class EligibleLayout : IMapLayout<EligibleKey, byte, EligibleFileKey, NoValue>
+internal readonly struct EligibleLayout : IMapLayout<EligibleKey, byte, EligibleFileKey, NoValue>
 {
     public static EligibleFileKey PackKey(in EligibleKey key) =>
         new() { RevNatId = key.RevNatId, BackendId = key.BackendId, Scope = (uint)key.Scope };

@@ -21,7 +21,7 @@ public sealed class SharedLbMaps : LbMaps
     private readonly TypedMap<uint, NodeEntry, uint, NodeValue, NodeLayout> _node;
     private readonly string _flowsDirectory;
 
-    private SharedLbMaps(IMapSource source, LbMapCapacities capacities, Epochs epochs, MapFile? epochFile, string flowsDirectory = "")
+    private SharedLbMaps(MapSource source, LbMapCapacities capacities, Epochs epochs, MapFile? epochFile, string flowsDirectory = "")
     {
         _epochs = epochs;
         _epochFile = epochFile;
@@ -98,7 +98,7 @@ public sealed class SharedLbMaps : LbMaps
 
     /// <summary>Anonymous memory, for tests, explain and benchmarks: written and read by one thread.</summary>
     public static SharedLbMaps CreateInMemory(LbMapCapacities capacities) =>
-        new(new AnonymousMaps(Epochs.None), capacities, Epochs.None, null) { Awaited = AwaitedBackends.CreateInMemory() };
+        new(MapSource.Anonymous(), capacities, Epochs.None, null) { Awaited = AwaitedBackends.CreateInMemory() };
 
     /// <summary>The one writer's view of DIR/maps, which is made or adopted. The caller holds agent.lock.</summary>
     /// <param name="stateDir">The state directory; it and its sub-directories are made if missing.</param>
@@ -131,7 +131,7 @@ public sealed class SharedLbMaps : LbMaps
             epochs = Epochs.Over(epoch, workers.OpenDescriptor(readOnly: true));
         }
 
-        var maps = new SharedLbMaps(new WritableMaps(mapsDirectory, epochs, Seen), capacities, epochs, null, flowsDirectory)
+        var maps = new SharedLbMaps(MapSource.ForWriting(mapsDirectory, epochs, Seen), capacities, epochs, null, flowsDirectory)
         {
             AdoptionReport = reports,
             Awaited = awaited,
@@ -157,14 +157,14 @@ public sealed class SharedLbMaps : LbMaps
     /// <exception cref="MapFileException">A file cannot be used.</exception>
     /// <exception cref="FileNotFoundException">There are no maps: no agent ever ran with this state directory.</exception>
     public static SharedLbMaps OpenForReading(string stateDir) =>
-        new(new ReadableMaps(Path.Combine(stateDir, DirectoryName)), LbMapCapacities.Small, Epochs.None, null);
+        new(MapSource.ForReading(Path.Combine(stateDir, DirectoryName)), LbMapCapacities.Small, Epochs.None, null);
 
     /// <summary>The dataplane's view: read-only mappings of descriptors that the agent handed over, protected by epochs.</summary>
     /// <param name="files">By name, those of <see cref="OpenDescriptors"/>; owned by the new object.</param>
     /// <exception cref="KeyNotFoundException">One is missing.</exception>
     /// <exception cref="MapFileException">One is not what its name says.</exception>
     public static SharedLbMaps FromDescriptors(IReadOnlyDictionary<string, SafeFileHandle> files) =>
-        new(new ReceivedMaps(files), LbMapCapacities.Small, Epochs.None,
+        new(MapSource.Received(files), LbMapCapacities.Small, Epochs.None,
             MapFile.FromDescriptor(files[Epochs.FileName], Epochs.Spec, writable: false))
         {
             Awaited = new AwaitedBackends(MapFile.FromDescriptor(files[AwaitedBackends.FileName], AwaitedBackends.Spec, writable: false)),

@@ -28,7 +28,7 @@ internal enum SourceRangeVerdict : uint
     Allow = 1,
 }
 
-internal abstract class SourceRangeLayout4 : IMapLayout<SourceRangeKey, byte, SourceRangeKey4, SourceRangeVerdict>
+internal readonly struct SourceRangeLayout4 : IMapLayout<SourceRangeKey, byte, SourceRangeKey4, SourceRangeVerdict>
 {
     public static SourceRangeKey4 PackKey(in SourceRangeKey key) => new()
     {
@@ -45,7 +45,7 @@ internal abstract class SourceRangeLayout4 : IMapLayout<SourceRangeKey, byte, So
     public static byte UnpackEntry(in SourceRangeVerdict value) => 0;
 }
 
-internal abstract class SourceRangeLayout6 : IMapLayout<SourceRangeKey, byte, SourceRangeKey6, SourceRangeVerdict>
+internal readonly struct SourceRangeLayout6 : IMapLayout<SourceRangeKey, byte, SourceRangeKey6, SourceRangeVerdict>
 {
     public static SourceRangeKey6 PackKey(in SourceRangeKey key) => new()
     {

@@ -13,7 +13,7 @@ public sealed class SourceRangeMap : PrefixMap<SourceRangeKey, byte>
     private readonly Map4 _ipv4;
     private readonly Map6 _ipv6;
 
-    internal SourceRangeMap(IMapSource source, int capacity)
+    internal SourceRangeMap(MapSource source, int capacity)
         : this(
             new Map4(source.Open<SourceRangeKey4, SourceRangeVerdict>("source_ranges4", capacity)),
             new Map6(source.Open<SourceRangeKey6, SourceRangeVerdict>("source_ranges6", capacity)))
