@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Text.Json.Nodes;
 using ClusterLb.Lab.Stage;
 using ClusterLb.Testing;
@@ -9,6 +10,8 @@ namespace ClusterLb.ClusterRun;
 /// <summary>ClusterLb's agent on every node, with the rights of its own account.</summary>
 internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, RunFolder folder) : IServiceProxy
 {
+    private const int HealthPort = 10256;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private static readonly string RightsFile = Checkout.PathOf("deploy/kubernetes/rbac.yaml");
@@ -74,7 +77,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
                 await StartAgentAsync(node, ns);
             }
 
-            await WaitUntilHealthyAsync(node, ns);
+            await WaitUntilServedAsync(node, ns);
         }
     }
 
@@ -114,6 +117,22 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
         Tool.Run(Kubectl.Program("kubectl"), ["--kubeconfig", path, "config", "set-credentials", "clusterlb", "--token", token]);
         Tool.Run(Kubectl.Program("kubectl"), ["--kubeconfig", path, "config", "set-context", "--current", "--user", "clusterlb"]);
         return path;
+    }
+
+    // By one request, as of kube-proxy: whoever asks by a process of its own takes the processor from those who are measured.
+    private async Task WaitUntilServedAsync(string node, NetworkNamespace ns)
+    {
+        using var patience = new CancellationTokenSource(Patience);
+        while ((await Request.GetAsync(ns, new IPEndPoint(IPAddress.Loopback, HealthPort), "/healthz", TimeSpan.FromSeconds(1))).Failure.Length > 0)
+        {
+            if (patience.IsCancellationRequested)
+            {
+                throw new LabException($"ClusterLb on {node} is not in order. The end of its log:\n" +
+                    string.Join('\n', File.ReadLines(LogFile(node)).TakeLast(20)));
+            }
+
+            await Task.Delay(50);
+        }
     }
 
     private async Task WaitUntilHealthyAsync(string node, NetworkNamespace ns)
