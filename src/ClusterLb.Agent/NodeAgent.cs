@@ -177,6 +177,30 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
 
     private async Task StartPartsAsync(CancellationToken cancellation)
     {
+        uint? group;
+        int usual = NiceInterop.Own;
+        ProcessPriority.SetOwn(_options.Dataplane.Nice); // packets may wait
+        try
+        {
+            group = await StartServingAsync(cancellation);
+        }
+        finally
+        {
+            ProcessPriority.SetOwn(usual);
+        }
+
+        Task<long> rehearsal = Task.Run(Rehearsal.Run, cancellation);
+        BuildLoops();
+        await StartServersAsync(group, cancellation);
+        await rehearsal;
+        StartLoops();
+        _log.LogInformation("Agent started {Node} {StateDirectory} {Device}", _options.NodeName, _options.StateDirectory, _options.Tun.Name);
+    }
+
+    /// <summary>Up to a dataplane that serves what the maps hold.</summary>
+    /// <returns>The group that may ask the agent; null for none.</returns>
+    private async Task<uint?> StartServingAsync(CancellationToken cancellation)
+    {
         string directory = _options.StateDirectory;
         _lease = TakeLease(directory);
         _metrics = new AgentMetrics();
@@ -209,15 +233,9 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _dataplane = new DataplaneSupervisor(
             directory, _options.Tun, _options.Conntrack.Capacities, _maps, DataplaneCommand.OfThisProgram(), _options.Dataplane, _loggers.CreateLogger("Dataplane"));
         _undo.Push(_dataplane.DisposeAsync);
-        Task<long> rehearsal = Task.Run(Rehearsal.Run, cancellation); // while the dataplane starts
         _dataplaneStart = await _dataplane.EnsureRunningAsync(cancellation);
         _log.LogInformation("Dataplane serving {Start} {Pid}", _dataplaneStart.ToString(), _dataplane.Health.Pid);
-
-        BuildLoops();
-        await StartServersAsync(group, cancellation);
-        await rehearsal;
-        StartLoops();
-        _log.LogInformation("Agent started {Node} {StateDirectory} {Device}", _options.NodeName, directory, _options.Tun.Name);
+        return group;
     }
 
     private void BuildLoops()

@@ -147,6 +147,7 @@ internal static class ClusterLbConfiguration
         }),
         AnswerPing = dataplane.Flag("answerPing", now.AnswerPing),
         WithSuccessor = dataplane.Flag("successor", now.WithSuccessor),
+        Nice = dataplane.Int("nice", now.Nice, -20, 19),
         CgroupRoot = dataplane.Text("cgroupRoot") ?? now.CgroupRoot,
     };
 

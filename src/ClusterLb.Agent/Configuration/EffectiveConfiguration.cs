@@ -83,6 +83,7 @@ public static class EffectiveConfiguration
             {
                 ["answerPing"] = options.Dataplane.AnswerPing,
                 ["cgroupRoot"] = options.Dataplane.CgroupRoot,
+                ["nice"] = options.Dataplane.Nice,
                 ["onStop"] = options.Dataplane.StopWithAgent ? "stop" : "keep",
                 ["successor"] = options.Dataplane.WithSuccessor,
             },

@@ -7,7 +7,7 @@ namespace ClusterLb.Agent.DataplaneChild;
 
 /// <summary>Finds a running dataplane by its socket, or makes a new process and connects to it.</summary>
 internal sealed class DataplaneLauncher(
-    string stateDirectory, DataplaneCommand command, DataplaneCgroup cgroup, ILogger log, TimeProvider time)
+    string stateDirectory, DataplaneCommand command, DataplaneOptions options, ILogger log, TimeProvider time)
 {
     private const string SocketName = "dataplane.sock";
 
@@ -22,7 +22,9 @@ internal sealed class DataplaneLauncher(
     private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan ConnectInterval = TimeSpan.FromMilliseconds(2);
 
+    private readonly DataplaneCgroup _cgroup = new(options.CgroupRoot);
     private bool _reservationSaid;
+    private bool _prioritySaid;
     private string _cgroupProblem = "";
 
     private string SocketPath => Path.Combine(stateDirectory, SocketName);
@@ -70,8 +72,19 @@ internal sealed class DataplaneLauncher(
         SafeFileHandle process;
         using (ControlSocket socket = ControlSocket.Bind(NewSocketPath))
         {
-            int errno = ProcessInterop.Spawn(
-                arguments, DataplaneCommand.Variables(queues), [socket.Handle, lease.Handle], out int pid);
+            int errno = 0;
+            int pid = 0;
+            string problem = ProcessPriority.Start(options.Nice, () =>
+            {
+                errno = ProcessInterop.Spawn(arguments, DataplaneCommand.Variables(queues), [socket.Handle, lease.Handle], out pid);
+                return pid;
+            });
+            if (problem.Length > 0 && !_prioritySaid)
+            {
+                _prioritySaid = true;
+                log.LogInformation("The dataplane has no priority over other processes: {Reason}.", problem);
+            }
+
             if (errno != 0)
             {
                 throw new DataplaneException($"Cannot start the dataplane: running '{arguments[0]}' failed with {Errno.Name(errno)}. " +
@@ -107,7 +120,7 @@ internal sealed class DataplaneLauncher(
 
     private void LeaveContainer(int pid)
     {
-        string problem = cgroup.Admit(pid);
+        string problem = _cgroup.Admit(pid);
         if (problem.Length > 0 && problem != _cgroupProblem)
         {
             log.LogWarning("The dataplane ends with this container, and service traffic pauses until the next one: {Reason}.", problem);

@@ -59,7 +59,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
         _flows = flows with { Workers = Math.Max(flows.Workers, tun.Queues) };
         _maps = maps;
         _log = log;
-        _launcher = new DataplaneLauncher(stateDirectory, command, new DataplaneCgroup(options.CgroupRoot), log, _time);
+        _launcher = new DataplaneLauncher(stateDirectory, command, options, log, _time);
     }
 
     /// <summary>The interface was deleted by somebody and made anew: addresses, routes and sysctls of it are gone. On any thread.</summary>
@@ -153,7 +153,7 @@ public sealed partial class DataplaneSupervisor : IAsyncDisposable
     /// <returns>False if none was running.</returns>
     public static async Task<bool> StopOrphanAsync(string stateDirectory, ILogger log)
     {
-        var launcher = new DataplaneLauncher(stateDirectory, DataplaneCommand.OfThisProgram(), new DataplaneCgroup(""), log, TimeProvider.System);
+        var launcher = new DataplaneLauncher(stateDirectory, DataplaneCommand.OfThisProgram(), new DataplaneOptions(), log, TimeProvider.System);
         bool found = false;
         foreach (DataplaneLink? link in (DataplaneLink?[])[launcher.TryFindSuccessor(), launcher.TryFind()]) // else one would follow the other
         {

@@ -231,7 +231,14 @@ public sealed class DataplaneProcess : IDisposable
 
         // In line for the lease first: a dataplane that ends while this one rehearses is followed at once.
         _inheritance = new Inheritance(_lease, request.Descriptors ?? [], descriptors, request.Estate ?? "");
-        Rehearse(until: _inheritance.Fell);
+        var rehearsal = new Thread(() =>
+        {
+            NiceInterop.SetOwn(0); // the priority of whoever handles packets is not for this
+            Rehearse(until: _inheritance.Fell);
+        })
+        { Name = "rehearsal" };
+        rehearsal.Start();
+        rehearsal.Join();
     }
 
     [SuppressMessage("Design", "CA1031:Do not catch general exception types", Justification = "Without it all works, a little later.")]

@@ -60,6 +60,21 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     }
 
     [LabFact]
+    public async Task It_comes_before_other_processes_where_the_agent_may_say_so()
+    {
+        await _supervisor.EnsureRunningAsync();
+        DataplaneStatus status = await ServingAsync();
+
+        int own = NiceOf(Environment.ProcessId);
+        bool mayRaise = (Convert.ToUInt64(File.ReadLines("/proc/self/status").First(l => l.StartsWith("CapEff:", StringComparison.Ordinal))[7..].Trim(), 16)
+            & (1UL << 23)) != 0; // CAP_SYS_NICE
+        Assert.All(
+            Directory.GetDirectories($"/proc/{status.Pid}/task"),
+            thread => Assert.Equal(mayRaise ? new DataplaneOptions().Nice : own, NiceOf(int.Parse(Path.GetFileName(thread)))));
+        Assert.Equal(own, NiceOf(Environment.ProcessId));
+    }
+
+    [LabFact]
     public async Task It_has_no_file_but_those_it_was_given()
     {
         await _supervisor.EnsureRunningAsync();
@@ -430,8 +445,12 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
         return status;
     }
 
-    private static int SessionOf(int pid) =>
-        int.Parse(File.ReadAllText($"/proc/{pid}/stat").Split(") ")[1].Split(' ')[3]);
+    private static int SessionOf(int pid) => int.Parse(StatOf(pid)[3]);
+
+    private static int NiceOf(int thread) => int.Parse(StatOf(thread)[16]);
+
+    // From the third field on: the second may contain blanks.
+    private static string[] StatOf(int pid) => File.ReadAllText($"/proc/{pid}/stat").Split(") ")[1].Split(' ');
 
     private static bool IsCode(string path) =>
         path.EndsWith(".dll", StringComparison.Ordinal) || path.EndsWith(".so", StringComparison.Ordinal)

@@ -91,7 +91,7 @@ public sealed class AgentOptionsReaderTests
           bridgedPods: masquerade
         maps: {services: 1024, backends: 2048}
         conntrack: {ipv4: 4096, tcpSynTimeout: 30s}
-        dataplane: {onStop: stop, answerPing: true}
+        dataplane: {onStop: stop, answerPing: true, nice: -5}
         admin: {group: wheel}
         apiServers: ["https://10.0.0.1:6443", "https://[fd00::2]:6443"]
         """;
@@ -126,7 +126,7 @@ public sealed class AgentOptionsReaderTests
         Assert.Equal((11, 21, 41, 101), (options.Steering.EmittedPriority, options.Steering.MarkPriority, options.Steering.ServicePriority, options.Steering.LocalPriority));
         Assert.True(options.Steering is { AcceptForwarding: true, BridgedPods: BridgeFix.Masquerade });
         Assert.Equal((1024, 2048, 65_536), (options.Maps.Services, options.Maps.Backends, options.Maps.Frontends));
-        Assert.True(options.Dataplane is { StopWithAgent: true, AnswerPing: true });
+        Assert.True(options.Dataplane is { StopWithAgent: true, AnswerPing: true, Nice: -5 });
         Assert.Equal("wheel", options.AdminGroup);
         Assert.Equal("/var/lib/kube-proxy/kubeconfig.conf", options.KubeconfigFile);
         Assert.Equal(["https://10.0.0.1:6443/", "https://[fd00::2]:6443/"], options.ApiServers.Select(server => server.ToString()));
