@@ -3,29 +3,31 @@ using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Lab.Client;
+using ClusterLb.Lab.Demo;
 
 namespace ClusterLb.EndToEnd.Tests.Failures;
 
-/// <summary>What connections with checked data, and the dataplanes of both nodes, did for a while.</summary>
+/// <summary>What connections with checked data, and the dataplane of their node, did for a while.</summary>
 /// <param name="What">What happened meanwhile.</param>
 /// <param name="Seconds">How long.</param>
 /// <param name="Exchanges">Questions that were answered, of each connection.</param>
 /// <param name="LongestGapMs">The longest silence of any connection.</param>
-/// <param name="Packets">Read by the dataplanes.</param>
-/// <param name="Flows">Begun on the node where the clients are.</param>
-/// <param name="Evicted">Forgotten early on that node.</param>
-/// <param name="Refused">Packets of new flows for which that node had no room.</param>
+/// <param name="Read">Packets that the dataplane read.</param>
+/// <param name="Dropped">Packets that found its queue full.</param>
+/// <param name="Flows">Begun.</param>
+/// <param name="Evicted">Forgotten early.</param>
+/// <param name="Refused">Packets of new flows for which there was no room.</param>
 internal sealed record FloodPhase(
-    string What, double Seconds, IReadOnlyList<long> Exchanges, double LongestGapMs, ulong Packets, ulong Flows, ulong Evicted, ulong Refused)
+    string What, double Seconds, IReadOnlyList<long> Exchanges, double LongestGapMs, long Read, long Dropped, ulong Flows, ulong Evicted, ulong Refused)
 {
     /// <summary>Of all connections together.</summary>
     public double ExchangesPerSecond => Exchanges.Sum() / Seconds;
 
-    /// <summary>By the dataplanes of both nodes.</summary>
-    public double PacketsPerSecond => Packets / Seconds;
+    /// <summary>By the dataplane.</summary>
+    public double PacketsPerSecond => Read / Seconds;
 
-    /// <summary>Looks at the connections and the dataplanes before and after something.</summary>
-    public static async Task<FloodPhase> OfAsync(string what, LabFixture fixture, IReadOnlyList<CheckedStream> streams, Func<Task> happen)
+    /// <summary>Looks at the connections and the dataplane before and after something.</summary>
+    public static async Task<FloodPhase> OfAsync(string what, LabFixture fixture, string node, IReadOnlyList<CheckedStream> streams, Func<Task> happen)
     {
         long[] before = [.. streams.Select(stream => stream.Exchanges)];
         foreach (CheckedStream stream in streams)
@@ -33,28 +35,31 @@ internal sealed record FloodPhase(
             stream.TakeLongestGapMs();
         }
 
-        ulong packets = Read(fixture);
-        PipelineCounters counters = fixture.Counters("node-a");
+        TunCounters device = TunCounters.Read(fixture.Lab.Namespace(node));
+        PipelineCounters counters = fixture.Counters(node);
         long started = Stopwatch.GetTimestamp();
         await happen();
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        PipelineCounters after = fixture.Counters("node-a");
+        TunCounters moved = TunCounters.Read(fixture.Lab.Namespace(node)).Since(device);
+        PipelineCounters after = fixture.Counters(node);
         return new FloodPhase(
             what, seconds, [.. streams.Select((stream, i) => stream.Exchanges - before[i])], streams.Max(stream => stream.TakeLongestGapMs()),
-            Read(fixture) - packets, after.NewFlows - counters.NewFlows, after.EvictedFlows - counters.EvictedFlows,
+            moved.ReadPackets, moved.DroppedPackets, after.NewFlows - counters.NewFlows, after.EvictedFlows - counters.EvictedFlows,
             after.Drops(DropReason.ConntrackFull) - counters.Drops(DropReason.ConntrackFull));
     }
 
-    /// <summary>Of the packets, those that were not the connections'.</summary>
-    /// <param name="quiet">What an exchange takes when there is nothing else.</param>
-    public double ForgedShareBy(FloodPhase quiet) =>
-        Math.Clamp(1 - (Exchanges.Sum() * ((double)quiet.Packets / quiet.Exchanges.Sum()) / Packets), 0, 1);
+    /// <summary>Of all packets that the dataplane has to carry, those that are not the connections': forged ones, and answers to them.</summary>
+    /// <param name="quiet">What the connections ask for when there is nothing else.</param>
+    public double ForgedShareBy(FloodPhase quiet)
+    {
+        double perExchange = (double)quiet.Read / quiet.Exchanges.Sum();
+        double forgedPerSecond = Math.Max(0, (Read - (Exchanges.Sum() * perExchange)) / Seconds);
+        return forgedPerSecond / (forgedPerSecond + quiet.PacketsPerSecond);
+    }
 
     /// <inheritdoc/>
     public override string ToString() =>
-        $"{What}: {Seconds:0.0} s, {Flows} flows begun, {Evicted} forgotten early, {Refused} refused; {PacketsPerSecond:0} packets a second by both dataplanes; "
-        + $"{ExchangesPerSecond:0} exchanges a second, per connection {Exchanges.Min()} to {Exchanges.Max()}; longest silence {LongestGapMs:0} ms";
-
-    private static ulong Read(LabFixture fixture) => (ulong)fixture.Topology.Nodes.Sum(node =>
-        Enum.GetValues<Verdict>().Sum(verdict => (long)fixture.Counters(node.Name).Packets(verdict)));
+        $"{What}: {Seconds:0.0} s, {Flows} flows begun, {Evicted} forgotten early, {Refused} refused; {PacketsPerSecond:0} packets a second read, "
+        + $"{100.0 * Dropped / Math.Max(1, Read + Dropped):0.0} % found the queue full; {ExchangesPerSecond:0} exchanges a second, per connection "
+        + $"{Exchanges.Min()} to {Exchanges.Max()}, half of them {Exchanges.Order().ElementAt(Exchanges.Count / 2)} or more; longest silence {LongestGapMs:0} ms";
 }
