@@ -9,7 +9,7 @@ namespace ClusterLb.ClusterRun;
 internal sealed class ClusterLbDaemonSet(ClusterSettings settings, Kubectl kubectl) : IServiceProxy
 {
     private const string Namespace = "kube-system";
-    private const string StateDirectory = "/run/clusterlb"; // of the manifest; the device on the node is marked with it
+    private const string StateRoot = "/run/clusterlb"; // of the manifest: below it a folder for each node
     private static readonly string RightsFile = Checkout.PathOf("deploy/kubernetes/rbac.yaml");
     private static readonly string Manifest = Checkout.PathOf("deploy/kubernetes/daemonset.yaml");
 
@@ -22,7 +22,7 @@ internal sealed class ClusterLbDaemonSet(ClusterSettings settings, Kubectl kubec
         {
             if ((string)item["kind"]! == "ConfigMap")
             {
-                item["data"]!["config.yaml"] = Configuration();
+                item["data"]!["config.yaml"] = Configuration((string)item["data"]!["config.yaml"]!);
             }
             else
             {
@@ -40,9 +40,14 @@ internal sealed class ClusterLbDaemonSet(ClusterSettings settings, Kubectl kubec
         // The pods end first: an agent that runs would not let its node be cleaned.
         kubectl.Run("delete", "daemonset", "clusterlb", "-n", Namespace, "--ignore-not-found", "--cascade=foreground", "--timeout=50s");
         kubectl.Run("delete", "configmap", "clusterlb", "-n", Namespace, "--ignore-not-found");
-        foreach (NetworkNamespace ns in settings.Nodes.Values)
+        foreach ((string node, NetworkNamespace ns) in settings.Nodes)
         {
-            RunFolder.Clean(settings, ns, StateDirectory);
+            RunFolder.Clean(settings, ns, Path.Combine(StateRoot, node));
+        }
+
+        if (Directory.Exists(StateRoot) && !Directory.EnumerateFileSystemEntries(StateRoot).Any())
+        {
+            Directory.Delete(StateRoot);
         }
 
         return Task.CompletedTask;
@@ -53,29 +58,20 @@ internal sealed class ClusterLbDaemonSet(ClusterSettings settings, Kubectl kubec
 
     public Task EndAsync(ProxyPart part, bool kill) => Task.CompletedTask;
 
-    // The nodes share this machine's files: a state directory on the node would be one for both.
     private void AdaptToThisCluster(JsonNode pod)
     {
         JsonNode container = pod["containers"]![0]!;
         container["image"] = settings.AgentImage;
         container["imagePullPolicy"] = "IfNotPresent";
-        JsonNode state = pod["volumes"]!.AsArray().Single(v => (string)v!["name"]! == "state")!;
-        state.AsObject().Remove("hostPath");
-        state["emptyDir"] = new JsonObject { ["medium"] = "Memory" };
     }
 
-    private string Configuration()
+    // The two lines that the manifest says are the cluster's own.
+    private string Configuration(string manifest)
     {
         JsonNode server = JsonNode.Parse(kubectl.Run("config", "view", "--minify", "-o", "json"))!["clusters"]![0]!["cluster"]!["server"]!;
-        return $$"""
-            apiVersion: kubeproxy.config.k8s.io/v1alpha1
-            kind: KubeProxyConfiguration
-            clusterCIDR: "{{settings.PodRanges}}"
-            ---
-            apiVersion: clusterlb.io/v1alpha1
-            kind: ClusterLbConfiguration
-            apiServers: ["{{(string)server!}}"]
-
-            """;
+        return string.Join('\n', manifest.Split('\n').Select(line =>
+            line.StartsWith("clusterCIDR:", StringComparison.Ordinal) ? $"clusterCIDR: {settings.PodRanges}"
+            : line.StartsWith("apiServers:", StringComparison.Ordinal) ? $"apiServers: [\"{(string)server!}\"]"
+            : line));
     }
 }
