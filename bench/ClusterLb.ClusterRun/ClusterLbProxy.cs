@@ -12,7 +12,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
 {
     private const int HealthPort = 10256;
 
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2); // of a machine that has much else to do
 
     private static readonly string RightsFile = Checkout.PathOf("deploy/kubernetes/rbac.yaml");
 

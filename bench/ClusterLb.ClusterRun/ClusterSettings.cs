@@ -30,6 +30,9 @@ internal sealed record ClusterSettings
     /// <summary>The service proxies to compare: some of <see cref="AllColumns"/>.</summary>
     public required IReadOnlyList<string> Columns { get; init; }
 
+    /// <summary>Groups of checks to run, by their names; empty: all.</summary>
+    public required IReadOnlyList<string> CheckGroups { get; init; }
+
     /// <summary>The image that has ClusterLb in it, for the DaemonSet; empty without that column.</summary>
     public required string AgentImage { get; init; }
 
@@ -100,6 +103,7 @@ internal sealed record ClusterSettings
             Image = Optional("CLUSTERLB_CLUSTER_IMAGE", "registry.k8s.io/e2e-test-images/agnhost:2.63.0"),
             Replicas = replicas,
             Columns = columns,
+            CheckGroups = Optional("CLUSTERLB_CLUSTER_CHECKS", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
             AgentImage = agentImage,
             Program = LabProgram.Find(AppContext.BaseDirectory),
         };

@@ -8,19 +8,24 @@ internal sealed class OutsideRoute(ClusterSettings settings, Kubectl kubectl) : 
 {
     private readonly List<string> _added = [];
 
-    public void Add(params IReadOnlyList<IPAddress> addresses)
+    /// <summary>By the first node.</summary>
+    public void Add(params IReadOnlyList<IPAddress> addresses) => AddVia(settings.Nodes.Keys.First(), addresses);
+
+    /// <summary>By a node, at its address of the same family.</summary>
+    public void AddVia(string node, params IReadOnlyList<IPAddress> addresses)
     {
         if (settings.Outside is not { } outside)
         {
             return;
         }
 
-        string node = kubectl.Get("node", settings.Nodes.Keys.First())["status"]!["addresses"]!.AsArray()
-            .Where(a => (string)a!["type"]! == "InternalIP").Select(a => (string)a!["address"]!).First();
+        IPAddress[] gateways = [.. kubectl.Get("node", node)["status"]!["addresses"]!.AsArray()
+            .Where(a => (string)a!["type"]! == "InternalIP").Select(a => IPAddress.Parse((string)a!["address"]!))];
         foreach (IPAddress address in addresses)
         {
-            Tool.Run("nsenter", [$"--net={outside.Path}", "ip", "route", "replace", $"{address}/32", "via", node]);
-            _added.Add($"{address}/32");
+            string gateway = gateways.First(g => g.AddressFamily == address.AddressFamily).ToString();
+            Tool.Run("nsenter", [$"--net={outside.Path}", "ip", "route", "replace", address.ToString(), "via", gateway]);
+            _added.Add(address.ToString());
         }
     }
 

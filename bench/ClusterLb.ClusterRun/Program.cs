@@ -1,27 +1,71 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using ClusterLb.ClusterRun;
 using ClusterLb.ClusterRun.Changes;
+using ClusterLb.ClusterRun.Checks;
 using ClusterLb.Lab.Stage;
 
-// A Deployment on a real cluster, reached, scaled, rolled out and killed under load, with ClusterLb and with kube-proxy on the
-// nodes. Arguments: `changes` for the second report (what lasts while things change), and the file to write the report to.
-// What it needs to know: docs/kubernetes.md, "On a real cluster".
+// A real cluster with ClusterLb or kube-proxy on the nodes. Arguments: nothing for a Deployment that is reached, scaled, rolled out and
+// killed under load, `changes` for what lasts while things change, `checks` for what Kubernetes' own network tests ask; and the file to
+// write the report to. What it needs to know: docs/kubernetes.md, "On a real cluster".
 using var folder = new RunFolder();
 using var stop = new CancellationTokenSource();
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, EndInOrder);
 using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, EndInOrder);
+string verb = args is ["changes" or "checks", ..] ? args[0] : "";
+string? file = args.Skip(verb.Length > 0 ? 1 : 0).FirstOrDefault();
 try
 {
     ClusterSettings settings = ClusterSettings.Read();
     RunFolder.CleanNodes(settings);
     var kubectl = new Kubectl(settings);
+    using var outside = new OutsideRoute(settings, kubectl);
+    (string report, bool isWell) = verb == "checks" ? await ChecksAsync(settings, kubectl, outside) : await LoadAsync(settings, kubectl, outside);
+    Console.WriteLine(report);
+    if (file is not null)
+    {
+        File.WriteAllText(file, report);
+    }
+
+    return isWell ? 0 : 1;
+}
+catch (LabException e)
+{
+    Console.Error.WriteLine($"cluster: {e.Message}");
+    return 1;
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    Console.Error.WriteLine("cluster: interrupted; the nodes are as they were");
+    return 130;
+}
+
+async Task<(string Report, bool IsWell)> ChecksAsync(ClusterSettings settings, Kubectl kubectl, OutsideRoute outside)
+{
+    var bed = new CheckBed(settings, kubectl, outside, stop.Token);
+    var columns = new List<CheckColumn>();
+    try
+    {
+        await bed.CreateAsync();
+        foreach (IServiceProxy proxy in ServiceProxies.Of(settings, kubectl, folder))
+        {
+            Console.WriteLine($"{proxy.Name}, {DateTime.Now:HH:mm:ss}");
+            columns.Add(await new CheckScenario(bed, settings.CheckGroups, Console.WriteLine, stop.Token).RunAsync(proxy));
+        }
+    }
+    finally
+    {
+        bed.Delete();
+    }
+
+    return (CheckReport.Of(columns, RunFacts.Of(settings, kubectl, columns.Select(c => (c.Proxy, c.MachineLoad)))), columns.All(c => c.Results.All(r => r.Passed)));
+}
+
+async Task<(string Report, bool IsWell)> LoadAsync(ClusterSettings settings, Kubectl kubectl, OutsideRoute outside)
+{
+    bool isChanges = verb == "changes";
     var service = new ServiceUnderTest(kubectl, settings, stop.Token);
-    bool isChanges = args is ["changes", ..];
-    string? file = args.Skip(isChanges ? 1 : 0).FirstOrDefault();
     var columns = new List<ColumnResult>();
     var changes = new List<ChangeColumn>();
-    using var outside = new OutsideRoute(settings, kubectl);
     using TextWriter lost = file is not null && !isChanges ? File.CreateText(file + ".lost") : TextWriter.Null;
     try
     {
@@ -33,9 +77,8 @@ try
             origins.Add(new Origin("outside", ns, HasDns: false));
         }
 
-        foreach (string column in settings.Columns)
+        foreach (IServiceProxy proxy in ServiceProxies.Of(settings, kubectl, folder))
         {
-            IServiceProxy proxy = ProxyOf(column, settings, kubectl);
             Console.WriteLine($"{proxy.Name}, {DateTime.Now:HH:mm:ss}");
             lost.WriteLine(proxy.Name);
             if (isChanges)
@@ -52,54 +95,23 @@ try
         service.Delete();
     }
 
-    string version = (string?)System.Text.Json.Nodes.JsonNode.Parse(kubectl.Run("version", "-o", "json"))?["serverVersion"]?["gitVersion"] ?? "?";
-    string[] facts =
-    [
-        $"{DateTime.Now.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)}; Kubernetes and kube-proxy {version}; " +
-            $"{Tool.Run(settings.Program[0], [.. settings.Program.Skip(1), "version"]).Split('\n')[0].Trim()}; Linux {Environment.OSVersion.Version}",
-        $"{settings.Nodes.Count} nodes on one machine with {Environment.ProcessorCount} processors for nodes, pods, control plane and load",
-        "Load average before the first and after the last step: " + string.Join("; ", isChanges
-            ? changes.Select(c => $"{c.Proxy} {c.MachineLoad.Before} and {c.MachineLoad.After}")
-            : columns.Select(c => $"{c.Proxy} {c.MachineLoad.Before} and {c.MachineLoad.After}")),
-    ];
-    string report = isChanges
-        ? ChangeReport.Of(changes,
+    if (isChanges)
+    {
+        return (ChangeReport.Of(changes,
         [
-            .. facts,
+            .. RunFacts.Of(settings, kubectl, changes.Select(c => (c.Proxy, c.MachineLoad))),
             $"{ChangeLoad.LongTcp} TCP connections and {ChangeLoad.LongUdp} UDP flows that last, a checked message every 50 ms on each; " +
                 $"{ChangeLoad.NewTcpPerSecond} new TCP connections and {ChangeLoad.NewUdpPerSecond} new UDP questions a second",
-        ])
-        : Report.Of(columns,
-        [
-            .. facts,
-            $"Up to {settings.Replicas} replicas; from each of {columns[0].Reached.Select(r => r.Origin).Distinct(StringComparer.Ordinal).Count()} origins " +
-                $"{Load.RequestsPerSecond} requests a second, each on a connection of its own, and one flow of datagrams, each sent when the last was answered",
-        ]);
-    Console.WriteLine(report);
-    if (file is not null)
-    {
-        File.WriteAllText(file, report);
+        ]), true);
     }
 
-    return columns.All(c => c.Reached.All(r => r.Outcome.StartsWith("seen", StringComparison.Ordinal))) ? 0 : 1;
+    return (Report.Of(columns,
+    [
+        .. RunFacts.Of(settings, kubectl, columns.Select(c => (c.Proxy, c.MachineLoad))),
+        $"Up to {settings.Replicas} replicas; from each of {columns[0].Reached.Select(r => r.Origin).Distinct(StringComparer.Ordinal).Count()} origins " +
+            $"{Load.RequestsPerSecond} requests a second, each on a connection of its own, and one flow of datagrams, each sent when the last was answered",
+    ]), columns.All(c => c.Reached.All(r => r.Outcome.StartsWith("seen", StringComparison.Ordinal))));
 }
-catch (LabException e)
-{
-    Console.Error.WriteLine($"cluster: {e.Message}");
-    return 1;
-}
-catch (OperationCanceledException) when (stop.IsCancellationRequested)
-{
-    Console.Error.WriteLine("cluster: interrupted; the nodes are as they were");
-    return 130;
-}
-
-IServiceProxy ProxyOf(string column, ClusterSettings settings, Kubectl kubectl) => column switch
-{
-    "clusterlb" => new ClusterLbProxy(settings, kubectl, folder),
-    "daemonset" => new ClusterLbDaemonSet(settings, kubectl),
-    _ => new KubeProxy(settings, column, folder),
-};
 
 void EndInOrder(PosixSignalContext signal)
 {

@@ -13,6 +13,21 @@ internal static class Request
     /// <summary>GET; the body, or why there is none: refused, timeout, reset…</summary>
     public static async Task<Answer> GetAsync(NetworkNamespace from, IPEndPoint to, string path, TimeSpan timeout)
     {
+        Answer answer = await FetchAsync(from, to, path, timeout);
+        if (answer.Failure.Length > 0)
+        {
+            return answer;
+        }
+
+        string[] parts = answer.Body.Split("\r\n\r\n", 2);
+        return parts.Length == 2 && parts[0].Contains(" 200 ", StringComparison.Ordinal)
+            ? answer with { Body = parts[1] }
+            : answer with { Body = "", Failure = answer.Body.Length == 0 ? "closed" : "HTTP error" };
+    }
+
+    /// <summary>GET; status line, headers and body, whatever the status is, or why there is no answer.</summary>
+    public static async Task<Answer> FetchAsync(NetworkNamespace from, IPEndPoint to, string path, TimeSpan timeout)
+    {
         long started = Stopwatch.GetTimestamp();
         using var limit = new CancellationTokenSource(timeout);
         using Socket socket = from.OpenSocket(to.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
@@ -27,10 +42,7 @@ internal static class Request
                 text.Append(Encoding.ASCII.GetString(buffer, 0, length));
             }
 
-            string[] parts = text.ToString().Split("\r\n\r\n", 2);
-            return parts.Length == 2 && parts[0].Contains(" 200 ", StringComparison.Ordinal)
-                ? new Answer(parts[1], "", Stopwatch.GetElapsedTime(started))
-                : new Answer("", text.Length == 0 ? "closed" : "HTTP error", Stopwatch.GetElapsedTime(started));
+            return new Answer(text.ToString(), "", Stopwatch.GetElapsedTime(started));
         }
         catch (SocketException e)
         {
