@@ -9,11 +9,14 @@ namespace ClusterLb.Agent.Replay;
 /// <remarks>
 /// The promises: a flow keeps its backend while that serves, and UDP leaves it afterwards; a reply never leaves untranslated;
 /// nothing for a service range leaves; the client's address is kept, or is this node's; what is written can be read and
-/// has right checksums; two flows never have the same answers. Knows of the maps what is in them now, of flows what the packets said.
+/// has right checksums; two flows never have the same answers; a later fragment goes where its flow goes; nobody is reset whose backend serves,
+/// or against the policy. Knows of the maps what is in them now, of flows what the packets said.
 /// One thread.
 /// </remarks>
 public sealed class PacketWatch(LbMaps maps)
 {
+    private const long AnswerMs = 500; // what docs/conntrack.md promises a backend that has left and owes an answer
+
     private readonly Dictionary<FlowTuple, WatchedFlow> _byOriginal = [];
     private readonly Dictionary<FlowTuple, WatchedFlow> _byReply = [];
 
@@ -34,6 +37,16 @@ public sealed class PacketWatch(LbMaps maps)
             .Where(flow => (nowMs >= flow.ExpiresMs || flow.IsTold) && !backends.Contains(flow.Reply.Source)).ToArray())
         {
             _byReply.Remove(flow.Reply);
+        }
+    }
+
+    /// <summary>All flows have been looked through for orphans, while the maps stood still.</summary>
+    public void OrphansWereLookedFor()
+    {
+        foreach (WatchedFlow flow in _byOriginal.Values.Where(flow => flow.Original.Protocol == IpProtocol.Tcp))
+        {
+            flow.IsOrphan = !Serves(flow.ServicePortId, flow.BackendId);
+            flow.WasOrphan |= flow.IsOrphan;
         }
     }
 
@@ -65,18 +78,28 @@ public sealed class PacketWatch(LbMaps maps)
             }
         }
 
-        if (at.IsFragment || at.Protocol is not (IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp))
+        if (at.IsIcmpError)
         {
-            return at.IsIcmpError ? CheckError(before, sent, at, after, written, verdict, nowMs) : null;
+            return at.IsFragment ? null : CheckError(before, sent, at, after, written, verdict, nowMs);
+        }
+
+        if (meta.Tuple.Protocol is not (IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp) || meta.DropReason == DropReason.SctpFragment)
+        {
+            return null;
+        }
+
+        if (at.IsLaterFragment)
+        {
+            return verdict == Verdict.Forward ? CheckLaterFragment(meta.Tuple, written, nowMs) : null;
         }
 
         // Replies first, as a lookup has them: a tuple is only one of both.
         if (_byReply.TryGetValue(sent, out WatchedFlow? flow))
         {
-            return CheckReply(flow, at, written, verdict, nowMs);
+            return CheckReply(flow, at, written, verdict, meta, nowMs);
         }
 
-        if (_byOriginal.TryGetValue(sent, out flow) && nowMs < flow.ExpiresMs)
+        if (_byOriginal.TryGetValue(sent, out flow) && (nowMs < flow.ExpiresMs || flow.WasOrphan))
         {
             return CheckKnown(flow, at, written, verdict, meta, nowMs);
         }
@@ -99,8 +122,32 @@ public sealed class PacketWatch(LbMaps maps)
             : null;
     }
 
-    private string? CheckReply(WatchedFlow flow, in HeaderOffsets at, in FlowTuple written, Verdict verdict, long nowMs)
+    /// <summary>It has the ports of its first fragment, by which its flow is known.</summary>
+    private string? CheckLaterFragment(in FlowTuple sent, in FlowTuple written, long nowMs)
     {
+        bool isReply = _byReply.TryGetValue(sent, out WatchedFlow? flow);
+        if (!isReply && !_byOriginal.TryGetValue(sent, out flow))
+        {
+            return $"a part of a packet, {sent}, was translated by a flow that no packet began";
+        }
+
+        FlowTuple to = isReply ? flow!.Original.Reverse : flow!.Reply.Reverse;
+        if (written.Source != to.Source || written.Destination != to.Destination)
+        {
+            return $"a part of a packet of {flow.Original} went from {written.Source} to {written.Destination}";
+        }
+
+        flow.Prolong(Node, nowMs);
+        return null;
+    }
+
+    private string? CheckReply(WatchedFlow flow, in HeaderOffsets at, in FlowTuple written, Verdict verdict, in PacketMeta meta, long nowMs)
+    {
+        if (meta.DropReason == DropReason.BackendGone)
+        {
+            return CheckGone(flow, written, verdict, nowMs);
+        }
+
         if (nowMs >= flow.ExpiresMs || flow.IsTold)
         {
             // Its flow is gone, which the client need not know: with the backend's address the client would reset its connection.
@@ -123,12 +170,22 @@ public sealed class PacketWatch(LbMaps maps)
 
     private string? CheckKnown(WatchedFlow flow, in HeaderOffsets at, in FlowTuple written, Verdict verdict, in PacketMeta meta, long nowMs)
     {
+        if (meta.DropReason == DropReason.BackendGone)
+        {
+            return CheckGone(flow, written, verdict, nowMs);
+        }
+
         bool serves = Serves(flow.ServicePortId, flow.BackendId);
         if (verdict == Verdict.Forward && written == flow.Reply.Reverse && !meta.NewFlow)
         {
             if (at.Protocol == IpProtocol.Udp && !serves && !MapsInMotion)
             {
                 return $"{flow.Original} stayed with {written.Destination}, which no longer serves";
+            }
+
+            if (flow.IsEnded)
+            {
+                return $"{flow.Original} went on although its client was reset";
             }
 
             flow.See(isReply: false, at.TcpFlags, Node, nowMs);
@@ -148,6 +205,33 @@ public sealed class PacketWatch(LbMaps maps)
 
         Forget(flow);
         return verdict == Verdict.Forward ? CheckNew(flow.Original, at, written, meta, nowMs) : null;
+    }
+
+    /// <summary>Client and backend are told that the connection is over.</summary>
+    private string? CheckGone(WatchedFlow flow, in FlowTuple written, Verdict verdict, long nowMs)
+    {
+        if (!flow.IsOrphan && !flow.IsClosing)
+        {
+            return $"{flow.Original} was reset although {flow.Reply.Source} serves";
+        }
+
+        if (flow.Policy == BackendGonePolicy.Keep)
+        {
+            return $"{flow.Original} was reset against its policy";
+        }
+
+        if (flow.Policy == BackendGonePolicy.Drain && !flow.IsClosing && nowMs - flow.AnsweredAtMs < AnswerMs)
+        {
+            return $"{flow.Original} was reset {nowMs - flow.AnsweredAtMs} ms after {flow.Reply.Source} answered";
+        }
+
+        if (verdict == Verdict.Reject && written != flow.Original.Reverse && written != flow.Reply.Reverse)
+        {
+            return $"an end of {flow.Original} was told as {written}";
+        }
+
+        flow.End(Node, nowMs);
+        return null;
     }
 
     private string? CheckNew(in FlowTuple sent, in HeaderOffsets at, in FlowTuple written, in PacketMeta meta, long nowMs)
@@ -186,7 +270,7 @@ public sealed class PacketWatch(LbMaps maps)
             Forget(other);
         }
 
-        var flow = new WatchedFlow(sent, reply, meta.ServicePortId, meta.BackendId);
+        var flow = new WatchedFlow(sent, reply, meta.ServicePortId, meta.BackendId, MapsInMotion ? null : PolicyOf(meta.RevNatId));
         flow.See(isReply: false, at.TcpFlags, node, nowMs);
         _byOriginal[sent] = flow;
         _byReply[reply] = flow;
@@ -230,7 +314,13 @@ public sealed class PacketWatch(LbMaps maps)
 
     private bool Serves(uint servicePortId, uint backendId) => maps.Serving.TryLookup(new ServingKey(servicePortId, backendId), out _);
 
-    private bool MayHaveGone(WatchedFlow flow) => TableIsFull && (!flow.IsEstablished || flow.IsClosing);
+    private BackendGonePolicy? PolicyOf(uint frontendId) =>
+        maps.ReverseNat.TryLookup(frontendId, out ReverseNatEntry entry)
+        && maps.Services.TryLookup(new ServiceKey(entry.Address, entry.Port, entry.Protocol, LookupScope.External, 0), out ServiceEntry head)
+            ? BackendGonePolicies.Of(head.Flags)
+            : null;
+
+    private bool MayHaveGone(WatchedFlow flow) => flow.WasOrphan || (TableIsFull && (!flow.IsEstablished || flow.IsClosing));
 
     private string? Forget(WatchedFlow flow)
     {

@@ -6,7 +6,7 @@ namespace ClusterLb.Agent.Replay;
 
 /// <summary>A flow as an onlooker sees it: from the packets alone, and from the node's timeouts.</summary>
 /// <remarks>Shares nothing with the flow table on purpose: it is what the table is checked by.</remarks>
-internal sealed class WatchedFlow(FlowTuple original, FlowTuple reply, uint servicePortId, uint backendId)
+internal sealed class WatchedFlow(FlowTuple original, FlowTuple reply, uint servicePortId, uint backendId, BackendGonePolicy? policy)
 {
     private const uint MostHalfClosedSeconds = 3600;
 
@@ -25,6 +25,21 @@ internal sealed class WatchedFlow(FlowTuple original, FlowTuple reply, uint serv
 
     /// <summary>Who it went to.</summary>
     public uint BackendId => backendId;
+
+    /// <summary>What is to become of it when its backend leaves; null if the maps did not say when it began.</summary>
+    public BackendGonePolicy? Policy => policy;
+
+    /// <summary>When the backend's latest packet was sent on.</summary>
+    public long AnsweredAtMs { get; private set; }
+
+    /// <summary>TCP: its backend did not serve when orphans were looked for the last time.</summary>
+    public bool IsOrphan { get; set; }
+
+    /// <summary>It was an orphan once. Those that nobody answers are forgotten sooner than others, so that nothing can be said of when.</summary>
+    public bool WasOrphan { get; set; }
+
+    /// <summary>Its client was reset, since its backend is gone.</summary>
+    public bool IsEnded { get; private set; }
 
     /// <summary>When it is forgotten if no packet follows.</summary>
     public long ExpiresMs { get; private set; }
@@ -54,8 +69,21 @@ internal sealed class WatchedFlow(FlowTuple original, FlowTuple reply, uint serv
         _clientFinished |= isFin && !isReply;
         _backendFinished |= isFin && isReply;
         _isReset |= (flags & TcpFlags.Rst) != TcpFlags.None;
-        ExpiresMs = nowMs + (1000L * TimeoutSeconds(node));
+        AnsweredAtMs = isReply ? nowMs : AnsweredAtMs;
+        Prolong(node, nowMs);
     }
+
+    /// <summary>Its client, or its backend in the client's place, is reset.</summary>
+    public void End(in NodeEntry node, long nowMs)
+    {
+        IsEnded = true;
+        _isReset = true;
+        Prolong(node, nowMs);
+    }
+
+    /// <summary>A part of a packet, which shows no control bits.</summary>
+    public void Prolong(in NodeEntry node, long nowMs) =>
+        ExpiresMs = nowMs + (1000L * TimeoutSeconds(node));
 
     private uint TimeoutSeconds(in NodeEntry node) => original.Protocol switch
     {

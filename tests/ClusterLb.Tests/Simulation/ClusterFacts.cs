@@ -7,12 +7,12 @@ namespace ClusterLb.Tests.Simulation;
 
 /// <summary>All objects at one moment, and what they mean for a new flow: kube-proxy's rules written down once more, from the objects.</summary>
 internal sealed record ClusterFacts(
-    ImmutableArray<Service> Services, ImmutableArray<BackendSlice> Slices, string Zone, bool MasqueradesAll)
+    ImmutableArray<Service> Services, ImmutableArray<BackendSlice> Slices, string Zone, bool MasqueradesAll, bool AnswersPing)
 {
     private static readonly IpPrefix[] PodRanges = [IpPrefix.Parse("10.244.0.0/16"), IpPrefix.Parse("fd00:10:244::/48")];
     private static readonly IpPrefix[] ServiceRanges = [IpPrefix.Parse("10.96.0.0/12"), IpPrefix.Parse("fd00:10:96::/108")];
 
-    public static ClusterFacts None { get; } = new([], [], "", false);
+    public static ClusterFacts None { get; } = new([], [], "", false, false);
 
     /// <summary>What must become of the first packet of a flow.</summary>
     public Expectation Of(in FlowTuple tuple)
@@ -20,6 +20,28 @@ internal sealed record ClusterFacts(
         IpAddr source = tuple.Source;
         bool isForged = ServiceRanges.Any(range => range.Contains(source)); // no answer could go anywhere
         return isForged ? new Expectation(Verdict.Drop) : OfHonest(tuple);
+    }
+
+    /// <summary>What must become of an echo request: forwarded means answered.</summary>
+    public Verdict OfPing(IpAddr source, IpAddr destination)
+    {
+        bool isInRange = ServiceRanges.Any(range => range.Contains(destination));
+        if (!AnswersPing || Services.Any(service => service.ClusterIps.Contains(destination)))
+        {
+            return AnswersPing ? Verdict.Forward : isInRange ? Verdict.Drop : Verdict.Pass;
+        }
+
+        Service? balanced = Services.FirstOrDefault(
+            service => service.LoadBalancerIps.Contains(destination) && service.ClusterIps.Any(address => address.IsIpv4 == destination.IsIpv4));
+        return balanced is not null ? IsLetIn(balanced, source) ? Verdict.Forward : Verdict.Drop
+            : isInRange ? Verdict.Drop
+            : Verdict.Pass;
+    }
+
+    private static bool IsLetIn(Service service, IpAddr source)
+    {
+        IpPrefix[] ranges = [.. service.SourceRanges.Where(range => range.Address.IsIpv4 == source.IsIpv4)];
+        return ranges.Length == 0 || ranges.Any(range => range.Contains(source));
     }
 
     private Expectation OfHonest(in FlowTuple tuple)
@@ -66,19 +88,19 @@ internal sealed record ClusterFacts(
         IpAddr source = tuple.Source;
         bool isPod = PodRanges.Any(range => range.Contains(source));
         bool isNode = SimulatedCluster.NodeAddresses.Contains(source);
-        IpPrefix[] ranges = [.. service.SourceRanges.Where(range => range.Address.IsIpv4 == source.IsIpv4)];
-        if (kind == FrontendKind.LoadBalancer && ranges.Length > 0 && !ranges.Any(range => range.Contains(source)))
+        if (kind == FrontendKind.LoadBalancer && !IsLetIn(service, source))
         {
             return new Expectation(Verdict.Drop);
         }
 
-        Endpoint[] all = [.. Slices.Where(slice => slice.Service == service.Name && slice.IsIpv4 == tuple.IsIpv4).SelectMany(slice =>
-            slice.Ports.Where(p => p.Name == port.Name && p.Protocol == port.Protocol)
-                .SelectMany(p => slice.Backends.Select(backend => new Endpoint(backend, p.Port))))];
-        Endpoint[] ready = [.. all.Where(endpoint => endpoint.Backend.IsReady)];
-        Endpoint[] cluster = ready.Length > 0 ? ByZone(ready) : [.. all.Where(endpoint => endpoint.Backend.IsFallback)];
-        Endpoint[] local = [.. ready.Where(IsLocal)];
-        local = local.Length > 0 ? local : [.. all.Where(endpoint => endpoint.Backend.IsFallback && IsLocal(endpoint))];
+        (Endpoint[] cluster, Endpoint[] local) = EndpointsOf(service.Name, port, tuple.IsIpv4);
+        if (service.Split is { } split && Services.Any(
+            other => other.Name == split.Canary && other.Ports.Any(p => p.Name == port.Name && p.Protocol == port.Protocol)))
+        {
+            (Endpoint[] canary, Endpoint[] localCanary) = EndpointsOf(split.Canary, port, tuple.IsIpv4);
+            (cluster, local) = ([.. cluster, .. canary], [.. local, .. localCanary]);
+        }
+
         if (cluster.Length == 0)
         {
             return new Expectation(Verdict.Reject);
@@ -98,6 +120,18 @@ internal sealed record ClusterFacts(
             Service = service,
             ServicePort = port.Name,
         };
+    }
+
+    /// <summary>Whom policy Cluster may choose, and whom policy Local may.</summary>
+    private (Endpoint[] Cluster, Endpoint[] Local) EndpointsOf(ObjectName service, ServicePort port, bool isIpv4)
+    {
+        Endpoint[] all = [.. Slices.Where(slice => slice.Service == service && slice.IsIpv4 == isIpv4).SelectMany(slice =>
+            slice.Ports.Where(p => p.Name == port.Name && p.Protocol == port.Protocol)
+                .SelectMany(p => slice.Backends.Select(backend => new Endpoint(backend, p.Port))))];
+        Endpoint[] ready = [.. all.Where(endpoint => endpoint.Backend.IsReady)];
+        Endpoint[] cluster = ready.Length > 0 ? ByZone(ready) : [.. all.Where(endpoint => endpoint.Backend.IsFallback)];
+        Endpoint[] local = [.. ready.Where(IsLocal)];
+        return (cluster, local.Length > 0 ? local : [.. all.Where(endpoint => endpoint.Backend.IsFallback && IsLocal(endpoint))]);
     }
 
     private Endpoint[] ByZone(Endpoint[] ready)

@@ -9,6 +9,7 @@ internal static class History
         (StepKind.Stray, 3), (StepKind.PodChanges, 6), (StepKind.EndpointsArePublished, 6), (StepKind.ServiceChanges, 2),
         (StepKind.NodeChanges, 1), (StepKind.Sync, 7), (StepKind.TimePasses, 4), (StepKind.Sweep, 2), (StepKind.AgentDies, 1),
         (StepKind.AgentStarts, 2), (StepKind.AgentDiesWhileItWrites, 1), (StepKind.DataplaneRestarts, 1),
+        (StepKind.LooksForOrphans, 8),
     ];
 
     /// <summary>The history of a seed.</summary>

@@ -16,7 +16,7 @@ internal enum PodPhase
 /// <summary>A place for a pod: its addresses stay, pods come and go. Each pod of a place is another instance.</summary>
 internal sealed class Pod(int number)
 {
-    private readonly Dictionary<string, uint> _connections = [];
+    private readonly Dictionary<string, bool> _connections = [];
 
     public IpAddr Ipv4 { get; } = IpAddr.Parse($"10.244.{number % 2}.{number + 1}");
 
@@ -56,10 +56,16 @@ internal sealed class Pod(int number)
     }
 
     /// <summary>A SYN.</summary>
-    public void Accept(string peer, uint serial) => _connections[peer] = serial;
+    public void Accept(string peer) => _connections[peer] = false;
+
+    /// <summary>What follows a SYN.</summary>
+    public void Establish(string peer) => _connections[peer] = true;
 
     /// <summary>It has this connection.</summary>
     public bool Knows(string peer) => _connections.ContainsKey(peer);
+
+    /// <summary>It has this connection, and the handshake is over: another SYN changes nothing (RFC 5961, section 4.2).</summary>
+    public bool IsEstablished(string peer) => _connections.GetValueOrDefault(peer);
 
     /// <summary>A FIN or RST.</summary>
     public void Close(string peer) => _connections.Remove(peer);

@@ -10,6 +10,7 @@ namespace ClusterLb.Tests.Simulation;
 internal sealed class SimulatedCluster
 {
     public const string NodeName = "node-a";
+    public const ushort SctpTargetPort = 9;
     private const int ServiceCount = 4;
     private const int PodCount = 8;
 
@@ -23,13 +24,14 @@ internal sealed class SimulatedCluster
     private readonly Dictionary<ObjectName, BackendSlice> _slices = [];
     private string _zone = "";
     private bool _masqueradesAll;
+    private bool _answersPing = true;
 
     public static IpAddr[] NodeAddresses { get; } = [IpAddr.Parse("192.168.0.2"), IpAddr.Parse("fd00:192::2")];
 
     public Pod[] Pods { get; } = [.. Enumerable.Range(0, PodCount).Select(number => new Pod(number))];
 
     /// <summary>What the API server has now.</summary>
-    public ClusterFacts Facts => new([.. _services.Values], [.. _slices.Values], _zone, _masqueradesAll);
+    public ClusterFacts Facts => new([.. _services.Values], [.. _slices.Values], _zone, _masqueradesAll, _answersPing);
 
     /// <summary>All frontends that there may ever be, for clients to dial.</summary>
     public static FlowTuple[] Frontends { get; } = [.. Enumerable.Range(0, ServiceCount).SelectMany(FrontendsOf)];
@@ -98,16 +100,17 @@ internal sealed class SimulatedCluster
         _services[name] = service;
         store?.Put(service);
         return $"{name.Name} is {service.Type}, {service.Algorithm}, affinity {service.AffinitySeconds} s, external {service.ExternalTrafficPolicy}, "
-            + $"internal {service.InternalTrafficPolicy}, {service.Families}, ranges {string.Join(' ', service.SourceRanges)}";
+            + $"internal {service.InternalTrafficPolicy}, {service.Families}, ranges {string.Join(' ', service.SourceRanges)}, backend gone: {service.BackendGone}, split {service.Split}";
     }
 
     public string ChangeNode(Random random, ClusterStateStore? store)
     {
         _zone = (string[])["", "east", "west"] is var zones ? zones[random.Next(zones.Length)] : "";
         _masqueradesAll = random.Next(4) == 0;
+        _answersPing = random.Next(3) > 0;
         store?.Put(Node());
         store?.SetNetwork(Network());
-        return $"zone '{_zone}', masquerade all: {_masqueradesAll}";
+        return $"zone '{_zone}', masquerade all: {_masqueradesAll}, answers pings: {_answersPing}";
     }
 
     private static ObjectName NameOf(int service) => new("test", $"s{service}");
@@ -123,14 +126,19 @@ internal sealed class SimulatedCluster
         {
             yield return new FlowTuple(default, address, 0, 80, IpProtocol.Tcp);
             yield return new FlowTuple(default, address, 0, 53, IpProtocol.Udp);
+            yield return new FlowTuple(default, address, 0, SctpPortOf(service), IpProtocol.Sctp);
         }
 
         foreach (IpAddr node in NodeAddresses)
         {
             yield return new FlowTuple(default, node, 0, (ushort)(30_080 + service), IpProtocol.Tcp);
             yield return new FlowTuple(default, node, 0, (ushort)(30_053 + service), IpProtocol.Udp);
+            yield return new FlowTuple(default, node, 0, (ushort)(30_009 + service), IpProtocol.Sctp);
         }
     }
+
+    /// <summary>Of every other service it is what the pods listen on: only there a packet in parts can be translated.</summary>
+    private static ushort SctpPortOf(int service) => service % 2 == 0 ? SctpTargetPort : (ushort)7;
 
     private LocalNode Node() => new() { Name = NodeName, Zone = _zone, Addresses = [.. NodeAddresses] };
 
@@ -140,6 +148,7 @@ internal sealed class SimulatedCluster
         PodRanges = [IpPrefix.Parse("10.244.0.0/16"), IpPrefix.Parse("fd00:10:244::/48")],
         NodeAddresses = [.. NodeAddresses],
         MasqueradeAll = _masqueradesAll,
+        AnswersPing = _answersPing,
     };
 
     private BackendSlice SliceOf(int service, bool isIpv4, bool hasHints) => new()
@@ -147,7 +156,7 @@ internal sealed class SimulatedCluster
         Name = NameOf(service) with { Name = $"s{service}-{(isIpv4 ? "4" : "6")}" },
         Service = NameOf(service),
         IsIpv4 = isIpv4,
-        Ports = [new BackendPort("http", IpProtocol.Tcp, 8080), new BackendPort("dns", IpProtocol.Udp, 5353)],
+        Ports = [new BackendPort("http", IpProtocol.Tcp, 8080), new BackendPort("dns", IpProtocol.Udp, 5353), new BackendPort("sctp", IpProtocol.Sctp, SctpTargetPort)],
         // Neighbours share pods, so that two services lead to one backend.
         Backends = [.. Pods.Where((pod, number) => pod.Phase != PodPhase.Absent && (number / 2 == service || (number / 2) + 1 == service))
             .Select(pod => new Backend(
@@ -182,11 +191,14 @@ internal sealed class SimulatedCluster
             [
                 new ServicePort("http", IpProtocol.Tcp, 80, hasNodePorts ? (ushort)(30_080 + number) : (ushort)0),
                 new ServicePort("dns", IpProtocol.Udp, 53, hasNodePorts ? (ushort)(30_053 + number) : (ushort)0),
+                new ServicePort("sctp", IpProtocol.Sctp, SctpPortOf(number), hasNodePorts ? (ushort)(30_009 + number) : (ushort)0),
             ],
             InternalTrafficPolicy = random.Next(4) == 0 ? TrafficPolicy.Local : TrafficPolicy.Cluster,
             ExternalTrafficPolicy = random.Next(2) == 0 ? TrafficPolicy.Local : TrafficPolicy.Cluster,
             AffinitySeconds = random.Next(3) == 0 ? 60 : 0,
             Algorithm = Algorithms[random.Next(Algorithms.Length)],
+            BackendGone = (BackendGonePolicy)random.Next(4),
+            Split = random.Next(4) == 0 ? new TrafficSplit(NameOf((number + random.Next(1, ServiceCount)) % ServiceCount), random.Next(1, 101)) : null,
         };
     }
 }

@@ -12,6 +12,8 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
     private const int MostInFlight = 64;
     private const int MostSockets = 40;
     private const long LongestFlightMs = 1_000;
+    private const int LongestWhole = 120; // bytes of data; what is longer goes in parts
+    private const int PartBytes = 96;
 
     private static readonly string[] Clients =
     [
@@ -25,7 +27,9 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
     private readonly List<Socket> _sockets = [];
     private readonly HashSet<FlowTuple> _emitted = []; // what the node has sent on: answers to it come back to the node
     private readonly Dictionary<uint, FlowTuple> _tupleOfSerial = [];
+    private readonly ReassemblyBuffer _reassembly = new();
     private uint _lastSerial;
+    private uint _lastInParts;
 
     /// <summary>Told of every packet that the node has decided on.</summary>
     public Action<byte[], Verdict, byte[], PacketOutcome>? Decided { get; set; }
@@ -33,15 +37,29 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
     /// <summary>A digest of all that came out: equal for equal histories.</summary>
     public ulong Digest { get; private set; } = 14_695_981_039_346_656_037;
 
-    /// <summary>A client opens a socket, or goes on with one.</summary>
+    /// <summary>Packets that came in parts, and arrived whole.</summary>
+    public int Reassembled => _reassembly.Completed;
+
+    /// <summary>Answers to pings that arrived.</summary>
+    public int AnsweredPings { get; private set; }
+
+    /// <summary>A client opens a socket, or goes on with one; or it pings.</summary>
     public string ClientSends(Random random)
     {
+        if (random.Next(8) == 0)
+        {
+            return Ping(random);
+        }
+
         Socket socket = _sockets.Count > 0 && random.Next(3) > 0 ? Pick(_sockets, random) : Open(random);
         PacketBuilder packet = Packet.Of(socket.Tuple).Ttl((byte)random.Next(2, 256)).Numbers((uint)random.Next(), (uint)random.Next());
-        if (socket.Tuple.Protocol == IpProtocol.Udp)
+        if (socket.Tuple.Protocol != IpProtocol.Tcp)
         {
-            packet.Payload(Data(socket.Serial));
-            packet = random.Next(6) == 0 && socket.Tuple.IsIpv4 ? packet.NoChecksum() : packet;
+            int length = random.Next(5) == 0 ? random.Next(LongestWhole + 1, 2 * PartBytes) : sizeof(uint);
+            packet.Payload(Data(socket.Serial, length));
+            packet = random.Next(6) == 0 && (socket.Tuple.IsIpv4 || socket.Tuple.Protocol == IpProtocol.Sctp) ? packet.NoChecksum() : packet;
+            Send(packet, length);
+            return $"sends {(length > LongestWhole ? "in parts " : "")}{PacketText.Describe(packet)}";
         }
         else if (!socket.IsEstablished)
         {
@@ -75,10 +93,34 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
         if (ms > LongestFlightMs)
         {
             _inFlight.Clear();
+            _reassembly.Clear();
         }
     }
 
-    /// <summary>One of the packets in flight arrives, whichever.</summary>
+    /// <summary>The node asks an end of a connection whether it is still there.</summary>
+    public void Ask(IReadOnlyList<byte[]> questions)
+    {
+        foreach (byte[] question in questions)
+        {
+            Send(question, isTranslated: true);
+        }
+    }
+
+    /// <summary>What whoever has the address would answer to an echo request.</summary>
+    public static byte[] AnswerTo(byte[] ping)
+    {
+        byte[] answer = [.. ping];
+        FlowTuple tuple = ReferencePipeline.TupleOf(ping);
+        int address = tuple.IsIpv4 ? 12 : 8;
+        tuple.Destination.WriteTo(answer.AsSpan(address));
+        tuple.Source.WriteTo(answer.AsSpan(address + tuple.Source.ByteLength));
+        answer[tuple.IsIpv4 ? 8 : 7] = 64;
+        answer[ReferenceRewriter.TransportOffset(answer, out _)] = tuple.IsIpv4 ? (byte)0 : (byte)129;
+        ReferenceRewriter.CompleteChecksums(answer);
+        return answer;
+    }
+
+    /// <summary>One of the packets in flight arrives, whichever; of one in parts, the rest may follow at once, as the kernel hands it on.</summary>
     public string Deliver(Random random)
     {
         if (_inFlight.Count == 0)
@@ -89,7 +131,20 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
         int at = random.Next(_inFlight.Count);
         (byte[] packet, bool isTranslated) = _inFlight[at];
         _inFlight.RemoveAt(at);
-        return Arrive(packet, isTranslated, random);
+        string what = Arrive(packet, isTranslated, random);
+        if (PartsOf(packet) is not { } first || random.Next(3) == 0)
+        {
+            return what;
+        }
+
+        for (int next; (next = _inFlight.FindIndex(other => other.IsTranslated == isTranslated && PartsOf(other.Packet) == first)) >= 0;)
+        {
+            (packet, _) = _inFlight[next];
+            _inFlight.RemoveAt(next);
+            what += "\n      + " + Arrive(packet, isTranslated, random);
+        }
+
+        return what;
     }
 
     public string Duplicate(Random random)
@@ -150,7 +205,7 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
                 FlowTuple known = _tupleOfSerial.Count > 0 ? _tupleOfSerial[1 + (uint)random.Next(_tupleOfSerial.Count)] : Dial(random);
                 IpAddr pod = known.IsIpv4 ? Pick(cluster.Pods, random).Ipv4 : Pick(cluster.Pods, random).Ipv6;
                 packet = Packet.Of(new FlowTuple(
-                    pod, known.Source, known.Protocol == IpProtocol.Tcp ? (ushort)8080 : (ushort)5353, known.SourcePort, known.Protocol)).SynAck();
+                    pod, known.Source, known.Protocol switch { IpProtocol.Tcp => 8080, IpProtocol.Udp => 5353, _ => SimulatedCluster.SctpTargetPort }, known.SourcePort, known.Protocol)).SynAck();
                 break;
             case 2: // for an address or a port that no service has
                 FlowTuple near = Dial(random);
@@ -168,6 +223,16 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
         }
 
         return Arrive(packet, isTranslated: false, random);
+    }
+
+    private string Ping(Random random)
+    {
+        FlowTuple tuple = Dial(random);
+        IpAddr destination = random.Next(6) > 0 ? tuple.Destination : IpAddr.Parse(tuple.IsIpv4 ? "10.96.0.99" : "fd00:10:96::99");
+        int length = random.Next(3) == 0 ? 2 * PartBytes : 20;
+        PacketBuilder ping = Packet.Echo(tuple.Source.ToString(), destination.ToString(), (ushort)random.Next(4)).Payload(length).Ttl((byte)random.Next(2, 256));
+        Send(ping, length);
+        return $"pings {PacketText.Describe(ping)}";
     }
 
     private Socket Open(Random random)
@@ -216,10 +281,10 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
         }
 
         Decided?.Invoke(packet, verdict, written, new PacketOutcome(meta.DropReason, meta.NewFlow));
-        if (verdict == Verdict.Forward && HasPorts(written))
+        if (verdict == Verdict.Forward && HasPorts(written, evenInParts: true))
         {
             FlowTuple tuple = ReferencePipeline.TupleOf(written);
-            byte[] want = ReferenceRewriter.Rewrite(packet, tuple);
+            byte[] want = PartsOf(packet) is null ? ReferenceRewriter.Rewrite(packet, tuple) : written; // those are looked at when they are whole
             if (HasRightChecksum(packet) && !want.AsSpan().SequenceEqual(written))
             {
                 throw new SimulationException($"{PacketText.Describe(packet)} became other bytes than a rewrite to {tuple} gives");
@@ -254,16 +319,30 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
 
     private string ArriveAtHost(byte[] packet)
     {
+        if (PartsOf(packet) is not null)
+        {
+            return _reassembly.Add(packet) is not { } whole ? $"a part: {PacketText.Describe(packet)}"
+                : HasRightChecksum(whole) ? ArriveAtHost(whole)
+                : throw new SimulationException($"the parts of a packet became {PacketText.Describe(whole)}");
+        }
+
         if (!HasPorts(packet))
         {
+            AnsweredPings += PacketParser.Parse(packet, out _, out HeaderOffsets at) == DropReason.None && at.IcmpKind == IcmpKind.EchoReply ? 1 : 0;
             return $"heard: {PacketText.Describe(packet)}";
         }
 
         FlowTuple tuple = ReferencePipeline.TupleOf(packet);
         int transport = ReferenceRewriter.TransportOffset(packet, out _);
         var flags = tuple.Protocol == IpProtocol.Tcp ? (TcpFlags)packet[transport + 13] : TcpFlags.None;
-        ReadOnlySpan<byte> data = packet.AsSpan(transport + (tuple.Protocol == IpProtocol.Tcp ? (packet[transport + 12] >> 4) * 4 : 8));
-        bool isForPod = tuple.DestinationPort is 8080 or 5353;
+        int header = tuple.Protocol switch
+        {
+            IpProtocol.Tcp => (packet[transport + 12] >> 4) * 4,
+            IpProtocol.Udp => 8,
+            _ => 12,
+        };
+        ReadOnlySpan<byte> data = packet.AsSpan(transport + header);
+        bool isForPod = tuple.DestinationPort is 8080 or 5353 or SimulatedCluster.SctpTargetPort;
         if (isForPod && Array.Find(cluster.Pods, pod => pod.Has(tuple.Destination)) is { } pod)
         {
             ArriveAtPod(pod, packet, tuple, flags, data);
@@ -286,7 +365,17 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
         {
             Send(pod.Listens
                 ? answer.Payload([.. data, .. Data(pod.Instance)])
-                : Packet.PortUnreachable(tuple.Destination.ToString(), tuple.Source.ToString(), packet));
+                : Packet.PortUnreachable(tuple.Destination.ToString(), tuple.Source.ToString(), packet), pod.Listens ? data.Length : 0);
+            return;
+        }
+
+        if (tuple.Protocol == IpProtocol.Sctp)
+        {
+            if (pod.Listens)
+            {
+                Send(answer.Payload([.. data, .. Data(pod.Instance)]), data.Length);
+            }
+
             return;
         }
 
@@ -295,9 +384,13 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
         {
             pod.Close(peer);
         }
+        else if (flags.HasFlag(TcpFlags.Syn) && pod.IsEstablished(peer))
+        {
+            Send(answer.Ack());
+        }
         else if (flags.HasFlag(TcpFlags.Syn) && pod.Listens)
         {
-            pod.Accept(peer, 0);
+            pod.Accept(peer);
             Send(answer.SynAck().Payload(Data(pod.Instance)));
         }
         else if (!pod.Knows(peer))
@@ -311,7 +404,11 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
         }
         else
         {
-            Send(answer.Flags(TcpFlags.Psh | TcpFlags.Ack).Payload([.. data, .. Data(pod.Instance)]));
+            pod.Establish(peer);
+            if (data.Length > 0)
+            {
+                Send(answer.Flags(TcpFlags.Psh | TcpFlags.Ack).Payload([.. data, .. Data(pod.Instance)]));
+            }
         }
     }
 
@@ -324,13 +421,19 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
             return;
         }
 
-        if (data.Length == 8)
+        if (data.Length >= 2 * sizeof(uint))
         {
             uint serial = BinaryPrimitives.ReadUInt32BigEndian(data);
             bool isUntranslated = Array.Exists(cluster.Pods, pod => pod.Has(tuple.Source)); // which is the onlooker's business
-            if (!isUntranslated && _tupleOfSerial.TryGetValue(serial, out FlowTuple asked) && asked != tuple.Reverse)
+            bool isKnown = _tupleOfSerial.TryGetValue(serial, out FlowTuple asked) && asked != tuple; // else a question for nobody here
+            if (!isUntranslated && isKnown && asked != tuple.Reverse)
             {
                 throw new SimulationException($"the answer to {asked} reached its client as {tuple}");
+            }
+
+            if (isKnown && !data[..^sizeof(uint)].SequenceEqual(Data(serial, data.Length - sizeof(uint))))
+            {
+                throw new SimulationException($"the answer to {asked} has other data than the question");
             }
         }
 
@@ -347,7 +450,27 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
         {
             _sockets.Remove(known);
         }
+        else if (data.IsEmpty)
+        {
+            // A bare acknowledgement at the wrong place: a connection says where it stands, a client in its handshake that it has none.
+            Send(known.IsEstablished ? Packet.Of(known.Tuple).Ack() : Packet.Of(known.Tuple).Rst());
+        }
     }
+
+    /// <summary>In parts, if it has more data than that.</summary>
+    private void Send(PacketBuilder packet, int dataBytes)
+    {
+        foreach (byte[] part in dataBytes > LongestWhole ? packet.Fragments(PartBytes, ++_lastInParts) : [packet.ToBytes()])
+        {
+            Send(part);
+        }
+    }
+
+    /// <summary>What the parts of one packet have in common; null for a whole one.</summary>
+    private static (IpAddr Source, IpAddr Destination, uint Id)? PartsOf(byte[] packet) =>
+        PacketParser.Parse(packet, out FlowTuple tuple, out HeaderOffsets at) == DropReason.None && at.IsFragment
+            ? (tuple.Source, tuple.Destination, at.FragmentId)
+            : null;
 
     private void Send(byte[] packet, bool isTranslated = false)
     {
@@ -359,18 +482,25 @@ internal sealed class SimulatedNetwork(SimulatedCluster cluster, SimulatedNode n
 
     private void Mix(byte b) => Digest = (Digest ^ b) * 1_099_511_628_211;
 
-    private static bool HasPorts(byte[] packet) =>
-        PacketParser.Parse(packet, out _, out HeaderOffsets at) == DropReason.None && !at.IsFragment && at.Protocol is IpProtocol.Tcp or IpProtocol.Udp;
+    private static bool HasPorts(byte[] packet, bool evenInParts = false) =>
+        PacketParser.Parse(packet, out _, out HeaderOffsets at) == DropReason.None && (evenInParts ? !at.IsLaterFragment : !at.IsFragment)
+        && at.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Sctp;
 
     /// <summary>A wrong checksum stays wrong by as much; only a right one can be computed anew.</summary>
     private static bool HasRightChecksum(byte[] packet) =>
         PacketParser.Parse(packet, out FlowTuple tuple, out HeaderOffsets at) == DropReason.None
         && TransportChecksum.Check(packet, at, tuple) != ChecksumState.Invalid;
 
-    private static byte[] Data(uint number)
+    /// <summary>A number, and bytes that follow from it.</summary>
+    private static byte[] Data(uint number, int length = sizeof(uint))
     {
-        var bytes = new byte[4];
+        var bytes = new byte[length];
         BinaryPrimitives.WriteUInt32BigEndian(bytes, number);
+        for (int i = sizeof(uint); i < length; i++)
+        {
+            bytes[i] = (byte)(number + i);
+        }
+
         return bytes;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using ClusterLb.Agent.Replay;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
@@ -19,7 +20,9 @@ internal sealed class SimulatedNode : IDisposable
     private readonly int _flowCapacity;
     private readonly byte[] _buffer = new byte[4096];
     private readonly PacketPipeline[] _workers = new PacketPipeline[Workers];
+    private readonly OrphanQuestion[] _questions = new OrphanQuestion[OrphanPass.MostQuestions];
     private FlowTables _flows;
+    private OrphanSearch _orphans;
     private ReconcileLoop? _loop;
 
     /// <param name="usesSharedMaps">The shared files in memory, else their simple twin, whose writes can be watched one by one.</param>
@@ -30,6 +33,7 @@ internal sealed class SimulatedNode : IDisposable
         _flowCapacity = flowCapacity;
         _flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = flowCapacity, Ipv6 = flowCapacity, Workers = Workers, Affinity = 256 });
         Watch = new PacketWatch(_maps);
+        _orphans = new OrphanSearch(_maps, _flows);
         StartWorkers();
     }
 
@@ -65,6 +69,37 @@ internal sealed class SimulatedNode : IDisposable
 
     public void Sweep() => _flows.Sweep(NowMs, 1_000);
 
+    /// <summary>What an idle worker does: looks through all flows for such whose backend has left, if there is a reason to.</summary>
+    /// <returns>The packets that it sends, to ask either end.</returns>
+    public IReadOnlyList<byte[]> LookForOrphans()
+    {
+        var sent = new List<byte[]>();
+        bool hasLooked = false;
+        for (NowMs++; _orphans.IsDue(NowMs); NowMs++) // at most one slice per millisecond
+        {
+            int count = _orphans.Advance(NowMs, int.MaxValue / 2, _questions);
+            hasLooked = true;
+            foreach (OrphanQuestion question in _questions.AsSpan(0, count))
+            {
+                CheckQuestion(question);
+                var packet = new byte[OrphanProbe.MaxLength];
+                sent.Add(packet[..OrphanProbe.Build(packet, question.Tuple, question.ToClient)]);
+            }
+
+            if (!_orphans.IsLooking)
+            {
+                break;
+            }
+        }
+
+        if (hasLooked)
+        {
+            Watch.OrphansWereLookedFor();
+        }
+
+        return sent;
+    }
+
     /// <summary>A new agent adopts the maps. Until its list is complete it must not take anything away.</summary>
     public void StartAgent(SimulatedCluster cluster)
     {
@@ -83,8 +118,9 @@ internal sealed class SimulatedNode : IDisposable
     /// <summary>Carries all changes into the maps; after each write the workers may see a packet.</summary>
     public void Sync(Action? afterWrite = null)
     {
+        Exception? broken = null;
         Watch.MapsInMotion = afterWrite is not null;
-        SetAfterWrite(afterWrite);
+        SetAfterWrite(afterWrite is null ? null : Watched);
         try
         {
             _loop!.SyncNow();
@@ -95,7 +131,25 @@ internal sealed class SimulatedNode : IDisposable
             Watch.MapsInMotion = false;
         }
 
+        if (broken is not null)
+        {
+            ExceptionDispatchInfo.Throw(broken);
+        }
+
         (_maps as SharedLbMaps)?.Reclaim();
+
+        // The loop would take what a packet met for a fault of the service that it was writing.
+        void Watched()
+        {
+            try
+            {
+                afterWrite!();
+            }
+            catch (Exception e) when (e is not IOException)
+            {
+                broken ??= e;
+            }
+        }
     }
 
     /// <summary>The agent is killed after so many writes of a sync.</summary>
@@ -125,6 +179,7 @@ internal sealed class SimulatedNode : IDisposable
         FlowTables old = _flows;
         _flows = FlowTables.FromDescriptors(old.OpenDescriptors().ToDictionary(file => file.Name, file => file.Handle));
         old.Dispose();
+        _orphans = new OrphanSearch(_maps, _flows);
         StartWorkers();
         _flows.RememberBackends(_maps.Backends);
         Watch.DataplaneRestarts(NowMs);
@@ -135,6 +190,17 @@ internal sealed class SimulatedNode : IDisposable
         StopAgent();
         _flows.Dispose();
         _maps.Dispose();
+    }
+
+    /// <summary>Only of connections whose backend has left, and whose service does not want them kept.</summary>
+    private void CheckQuestion(in OrphanQuestion question)
+    {
+        FlowTuple answer = question.Tuple.Reverse;
+        FlowSnapshot? flow = Flows().FirstOrDefault(flow => answer == flow.Original || answer == flow.Reply);
+        if (flow is null || flow.Flags.HasFlag(FlowFlags.KeepIfGone) || _maps.Serving.TryLookup(new ServingKey(flow.ServicePortId, flow.BackendId), out _))
+        {
+            throw new SimulationException($"{question.Tuple.Destination} was asked about {answer}, a connection that is none, is to be kept, or is served");
+        }
     }
 
     private void SetAfterWrite(Action? afterWrite)

@@ -13,6 +13,8 @@ internal sealed class Simulation : IDisposable
     private readonly SimulatedNetwork _network;
     private readonly Dictionary<(string Service, string Port, IpAddr Client), Pin> _pins = [];
     private readonly List<string>? _log;
+    private int _resetFlows;
+    private int _canaries;
     private ClusterFacts _synced = ClusterFacts.None;
     private readonly List<ClusterFacts> _unfinished = []; // where a sync is on its way to, or was when its agent died
 
@@ -45,14 +47,22 @@ internal sealed class Simulation : IDisposable
             catch (Exception e) when (e is SimulationException or IndexOutOfRangeException or InvalidOperationException or ArgumentException or NullReferenceException)
             {
                 log?.Add($"{i,4} {steps[i].Kind,-22} BROKEN: {(e is SimulationException ? e.Message : e)}");
-                return new SimulationResult(e.Message, simulation._network.Digest, simulation.Compared);
+                return simulation.Result(e.Message);
             }
         }
 
-        return new SimulationResult(null, simulation._network.Digest, simulation.Compared);
+        return simulation.Result(null);
     }
 
     public void Dispose() => _node.Dispose();
+
+    private SimulationResult Result(string? broken) => new(broken, _network.Digest, Compared)
+    {
+        Reassembled = _network.Reassembled,
+        AnsweredPings = _network.AnsweredPings,
+        ResetFlows = _resetFlows,
+        Canaries = _canaries,
+    };
 
     private string Do(Step step)
     {
@@ -87,7 +97,7 @@ internal sealed class Simulation : IDisposable
                 long ms = random.Next(8) switch { 0 => 86_400_000, 1 => 3_700_000, < 4 => random.Next(60_000, 200_000), _ => random.Next(1, 20_000) };
                 _node.NowMs += ms;
                 _network.TimePasses(ms);
-                return $"{ms} ms";
+                return $"{ms} ms; {(random.Next(3) > 0 ? LookForOrphans() : "")}";
             case StepKind.Sweep:
                 _node.Sweep();
                 return "";
@@ -106,9 +116,18 @@ internal sealed class Simulation : IDisposable
             case StepKind.DataplaneRestarts:
                 _node.RestartDataplane();
                 return "";
+            case StepKind.LooksForOrphans:
+                return LookForOrphans();
             default:
                 return "no agent runs";
         }
+    }
+
+    private string LookForOrphans()
+    {
+        IReadOnlyList<byte[]> questions = _node.LookForOrphans();
+        _network.Ask(questions);
+        return questions.Count == 0 ? "" : $"asks {string.Join(", ", questions.Select(packet => PacketText.Describe(packet)))}";
     }
 
     /// <summary>While the agent writes, packets go on: each of them finds the maps as they were left by the last write.</summary>
@@ -130,13 +149,20 @@ internal sealed class Simulation : IDisposable
         _synced = _unfinished[^1];
         _unfinished.Clear();
         DropPins();
-        return $"{arrived} packets meanwhile";
+        return $"{arrived} packets meanwhile; {(random.Next(3) > 0 ? LookForOrphans() : "")}";
     }
 
     private void OnDecided(byte[] packet, Verdict verdict, byte[] written, PacketOutcome outcome)
     {
-        bool isFirst = PacketParser.Parse(packet, out FlowTuple tuple, out HeaderOffsets at) == DropReason.None && !at.IsFragment
-            && (at.Protocol == IpProtocol.Udp || (at.Protocol == IpProtocol.Tcp && (at.TcpFlags & (TcpFlags)0x17) == TcpFlags.Syn));
+        _resetFlows += outcome.Reason == DropReason.BackendGone ? 1 : 0;
+        bool isFirst = PacketParser.Parse(packet, out FlowTuple tuple, out HeaderOffsets at) == DropReason.None && !at.IsLaterFragment
+            && at.Protocol switch
+            {
+                IpProtocol.Udp => true,
+                IpProtocol.Sctp => !at.IsFragment, // which begins no association
+                IpProtocol.Tcp => (at.TcpFlags & (TcpFlags)0x17) == TcpFlags.Syn,
+                _ => CheckPing(packet, tuple, at, verdict, written),
+            };
         bool isDecision = outcome.IsNewFlow || verdict != Verdict.Forward;
         if (!isFirst || !isDecision || !_node.IsSynced || outcome.Reason is DropReason.ConntrackFull or DropReason.RejectRateLimited or DropReason.UntranslatableReply
             || !SimulatedCluster.Frontends.Any(frontend => frontend.Destination == tuple.Destination))
@@ -165,6 +191,7 @@ internal sealed class Simulation : IDisposable
 
         if (verdict == Verdict.Forward)
         {
+            _canaries += expected.Service?.Split is null ? 0 : 1;
             CheckPin(expected, tuple, backend);
         }
 
@@ -184,8 +211,31 @@ internal sealed class Simulation : IDisposable
         bool IsBetween(Expectation before, Expectation after) => verdict switch
         {
             Verdict.Forward => before.Backends.Contains(backend) || after.Backends.Contains(backend),
-            _ => before != after,
+            _ => before != after || (before.Verdict is Verdict.Drop or Verdict.Reject && verdict is Verdict.Drop or Verdict.Reject),
         };
+    }
+
+    /// <summary>Answered if the objects say so, by the bytes that its receiver would send.</summary>
+    /// <returns>False: it begins no flow.</returns>
+    private bool CheckPing(byte[] packet, FlowTuple tuple, HeaderOffsets at, Verdict verdict, byte[] written)
+    {
+        if (at.IcmpKind != IcmpKind.EchoRequest || !_node.IsSynced || _unfinished.Count > 0)
+        {
+            return false;
+        }
+
+        Verdict expected = _synced.OfPing(tuple.Source, tuple.Destination);
+        if (verdict != expected)
+        {
+            throw new SimulationException($"a ping from {tuple.Source} to {tuple.Destination} met {verdict}; the objects say {expected}");
+        }
+
+        if (verdict == Verdict.Forward && !at.IsFragment && !written.AsSpan().SequenceEqual(SimulatedNetwork.AnswerTo(packet)))
+        {
+            throw new SimulationException($"a ping from {tuple.Source} to {tuple.Destination} was answered by {PacketText.Describe(written)}");
+        }
+
+        return false;
     }
 
     /// <summary>A client with session affinity stays where it is, while that is eligible and its time is not over (R31 to R33).</summary>
@@ -245,4 +295,26 @@ internal sealed class Simulation : IDisposable
 /// <param name="Broken">What did not hold; null if all did.</param>
 /// <param name="Digest">Of all that came out.</param>
 /// <param name="Compared">New flows that were compared with what the objects say.</param>
-internal sealed record SimulationResult(string? Broken, ulong Digest, int Compared);
+internal sealed record SimulationResult(string? Broken, ulong Digest, int Compared)
+{
+    /// <summary>Packets in parts that arrived whole.</summary>
+    public int Reassembled { get; init; }
+
+    /// <summary>Answers to pings that arrived.</summary>
+    public int AnsweredPings { get; init; }
+
+    /// <summary>Packets of connections whose backend was gone for good.</summary>
+    public int ResetFlows { get; init; }
+
+    /// <summary>New flows of services that give a share of them away.</summary>
+    public int Canaries { get; init; }
+
+    /// <summary>Both together, without what was broken.</summary>
+    public SimulationResult Plus(SimulationResult other) => new(null, 0, Compared + other.Compared)
+    {
+        Reassembled = Reassembled + other.Reassembled,
+        AnsweredPings = AnsweredPings + other.AnsweredPings,
+        ResetFlows = ResetFlows + other.ResetFlows,
+        Canaries = Canaries + other.Canaries,
+    };
+}

@@ -28,12 +28,17 @@ public sealed class SimulationTests(ITestOutputHelper output)
         }
 
         int histories = Number("CLUSTERLB_SIMULATION_HISTORIES") ?? DefaultHistories;
-        int compared = 0;
+        var total = new SimulationResult(null, 0, 0);
+        var lockTotal = new Lock();
         string? failure = null;
         Parallel.For(FirstSeed, FirstSeed + histories, (history, loop) =>
         {
             SimulationResult result = Simulation.Run(history, History.Of(history, Steps));
-            Interlocked.Add(ref compared, result.Compared);
+            lock (lockTotal)
+            {
+                total = total.Plus(result);
+            }
+
             if (result.Broken is { } reason && Interlocked.CompareExchange(ref failure, Shrunk(history, reason), null) is null)
             {
                 loop.Stop();
@@ -41,7 +46,10 @@ public sealed class SimulationTests(ITestOutputHelper output)
         });
 
         Assert.True(failure is null, failure);
-        Assert.True(compared > histories * 10, $"only {compared} new flows were compared: the histories show nothing");
+        output.WriteLine($"{histories} histories from seed {FirstSeed}: {total}");
+        string all = $"the histories show nothing: {total}";
+        Assert.True(total.Compared > histories * 10, all);
+        Assert.True(total.Reassembled > histories && total.AnsweredPings > histories / 20 && total.Canaries > histories / 2 && total.ResetFlows > 0, all);
     }
 
     [Theory]

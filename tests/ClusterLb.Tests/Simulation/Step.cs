@@ -20,6 +20,7 @@ internal enum StepKind
     AgentStarts,
     AgentDiesWhileItWrites,
     DataplaneRestarts,
+    LooksForOrphans,
 }
 
 /// <summary>One step, with all of its chance in a number of its own: it means the same whatever other steps are left out.</summary>
