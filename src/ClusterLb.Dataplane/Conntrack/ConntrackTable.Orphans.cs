@@ -47,6 +47,7 @@ internal sealed partial class ConntrackTable<TKey>
             ref FlowPlace<TKey> entry = ref PlaceAt(place);
             if (MayBeOrphan(Volatile.Read(ref entry.Life), entry.Protocol, entry.Flags)
                 && TryCopy(place, out FlowPlace<TKey> flow)
+                && flow.ExpiresMs > pass.NowMs // else it only waits for the sweeper: a question would give it another life
                 && MayBeOrphan(flow.Life, flow.Protocol, flow.Flags)
                 && !TryJudge(pass, place, flow))
             {

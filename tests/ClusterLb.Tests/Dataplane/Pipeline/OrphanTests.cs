@@ -183,6 +183,15 @@ public sealed class OrphanTests
     }
 
     [Fact]
+    public void Nobody_is_asked_about_a_connection_whose_time_is_over()
+    {
+        using PipelineFixture lb = Departed(isFound: false);
+
+        Assert.Empty(lb.LookForOrphans(TimeSpan.FromDays(2)));
+        Assert.StartsWith("drop: ", lb.Send(Packet.Tcp(Backend, Client).Push("late")), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Connections_of_a_deleted_service_go_on_while_they_are_answered()
     {
         using PipelineFixture lb = Departed(isGone: true);
