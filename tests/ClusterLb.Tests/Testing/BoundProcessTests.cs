@@ -6,6 +6,8 @@ namespace ClusterLb.Tests.Testing;
 /// <summary>Servers that tests start must never outlive them.</summary>
 public sealed class BoundProcessTests : IDisposable
 {
+    private const int Tries = 3_000; // half a minute: on a machine without a free core two seconds were not enough
+
     private readonly string _log = Path.GetTempFileName();
 
     [Fact]
@@ -15,7 +17,7 @@ public sealed class BoundProcessTests : IDisposable
         using (SecondProcess owner = SecondProcess.Start("bound-process", _log))
         {
             bound = int.Parse(owner.ReadLine());
-            for (int i = 0; i < 200 && !IsRunning(bound); i++)
+            for (int i = 0; i < Tries && !IsRunning(bound); i++)
             {
                 await Task.Delay(10); // while a program is being replaced by another, it has no command line
             }
@@ -25,7 +27,7 @@ public sealed class BoundProcessTests : IDisposable
             owner.Kill();
         }
 
-        for (int i = 0; i < 200 && IsRunning(bound); i++)
+        for (int i = 0; i < Tries && IsRunning(bound); i++)
         {
             await Task.Delay(10);
         }
