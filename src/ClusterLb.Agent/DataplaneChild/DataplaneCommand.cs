@@ -55,7 +55,6 @@ public sealed record DataplaneCommand(IReadOnlyList<string> Program)
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "DOTNET_EnableDiagnostics=0", // no diagnostics socket: who may open it may run code in the process
             "DOTNET_TieredPGO=1", // off for the program: the agent compiles little twice, the packet path is worth it
-            "DOTNET_TC_CallCountThreshold=1e", // hexadecimal; 200 for the program
             "DOTNET_gcServer=0",
             "DOTNET_gcConcurrent=0", // nothing to collect, so no thread to do it
             $"DOTNET_GCHeapHardLimit=0x{HeapLimitBase + (queues * HeapLimitPerQueue):x}",
