@@ -7,22 +7,16 @@ namespace ClusterLb.Agent;
 /// <summary>How early the way of the packets gets a processor when others want it too (docs/processes.md).</summary>
 internal static class ProcessPriority
 {
-    private const int NoSuchThread = 3; // ESRCH
-
-    /// <summary>Sets it for this process: for all threads, and those that they will start.</summary>
+    /// <summary>Sets it for this process: for all threads, and those that they will start. Without the right to it stays as it was.</summary>
     /// <param name="nice">−20 (first) to 19 (last).</param>
-    /// <returns>Why it stays as it was; empty if it does not.</returns>
-    public static string SetOwn(int nice)
+    public static void SetOwn(int nice)
     {
-        int refused = 0;
         foreach (string task in Directory.GetDirectories("/proc/self/task"))
         {
-            int errno = NiceInterop.Set(int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture), nice);
-            refused = errno is 0 or NoSuchThread ? refused : errno;
+            NiceInterop.Set(int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture), nice);
         }
 
         SetGroup("self", nice);
-        return Reason(refused);
     }
 
     /// <summary>Starts a process that has another priority than this one.</summary>
@@ -48,10 +42,8 @@ internal static class ProcessPriority
             SetGroup(pid.ToString(CultureInfo.InvariantCulture), nice);
         }
 
-        return Reason(refused);
+        return refused == 0 ? "" : $"setpriority failed with {Errno.Name(refused)}; it needs CAP_SYS_NICE";
     }
-
-    private static string Reason(int errno) => errno == 0 ? "" : $"setpriority failed with {Errno.Name(errno)}; it needs CAP_SYS_NICE";
 
     // Where the kernel makes a group of each session (sched_autogroup_enabled), niceness counts only inside of it: the group has its own.
     private static void SetGroup(string process, int nice)
