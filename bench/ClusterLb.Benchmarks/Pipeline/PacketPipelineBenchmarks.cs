@@ -21,9 +21,10 @@ public class PacketPipelineBenchmarks
     private readonly byte[] _buffer = new byte[2_048];
     private PipelineFixture _lb = null!;
     private PacketPipeline _pipeline = null!;
-    private byte[][] _forward = [];
-    private byte[][] _replies = [];
-    private byte[][] _syns = [];
+    private byte[] _forward = [];
+    private byte[] _replies = [];
+    private byte[] _syns = [];
+    private int _packetLength;
     private long _nowMs;
 
     /// <summary>Established flows.</summary>
@@ -41,7 +42,8 @@ public class PacketPipelineBenchmarks
         _pipeline = new PacketPipeline(_lb.Maps, _lb.Flows, _lb.Counters, _lb.Random);
         _nowMs = _lb.NowMs;
         _lb.WithNetwork("10.245.0.0/16", NetworkFlags.PodRange);
-        _syns = [.. Enumerable.Range(0, NewFlows).Select(client => Syn(245, client))];
+        _syns = [.. Enumerable.Range(0, NewFlows).SelectMany(client => Syn(245, client))];
+        _packetLength = _syns.Length / NewFlows;
 
         var random = new Random(1);
         var forward = new List<byte[]>();
@@ -58,8 +60,8 @@ public class PacketPipelineBenchmarks
             }
         }
 
-        _forward = [.. Enumerable.Range(0, Draws).Select(_ => forward[random.Next(forward.Count)])];
-        _replies = [.. Enumerable.Range(0, Draws).Select(_ => replies[random.Next(replies.Count)])];
+        _forward = [.. Enumerable.Range(0, Draws).SelectMany(_ => forward[random.Next(forward.Count)])];
+        _replies = [.. Enumerable.Range(0, Draws).SelectMany(_ => replies[random.Next(replies.Count)])];
     }
 
     [Benchmark(Baseline = true, OperationsPerInvoke = Draws)]
@@ -85,13 +87,13 @@ public class PacketPipelineBenchmarks
         return meta;
     }
 
-    private void RunAll(byte[][] packets, Verdict expected)
+    private void RunAll(byte[] packets, Verdict expected)
     {
         _nowMs++;
-        foreach (byte[] packet in packets)
+        for (int at = 0; at < packets.Length; at += _packetLength)
         {
-            packet.CopyTo(_buffer, 0);
-            var meta = new PacketMeta { Length = packet.Length };
+            packets.AsSpan(at, _packetLength).CopyTo(_buffer);
+            var meta = new PacketMeta { Length = _packetLength };
             if (_pipeline.Process(_buffer, ref meta, _nowMs) != expected)
             {
                 throw new InvalidOperationException($"{meta.DropReason}");

@@ -5,7 +5,7 @@ using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Conntrack;
 
-/// <summary>Addresses and ports of an IPv6 packet: 36 bytes.</summary>
+/// <summary>Addresses and ports of an IPv6 packet, each in network order: 36 bytes.</summary>
 [StructLayout(LayoutKind.Sequential, Pack = 4, Size = 36)]
 internal struct FlowKey6 : IFlowKey<FlowKey6>
 {
@@ -13,8 +13,7 @@ internal struct FlowKey6 : IFlowKey<FlowKey6>
     public ulong SourceLow;
     public ulong DestinationHigh;
     public ulong DestinationLow;
-    public ushort SourcePort;
-    public ushort DestinationPort;
+    public uint Ports;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FlowKey6 From(in FlowTuple tuple) => new()
@@ -23,28 +22,27 @@ internal struct FlowKey6 : IFlowKey<FlowKey6>
         SourceLow = NetworkOrder.Swap(tuple.Source.Low),
         DestinationHigh = NetworkOrder.Swap(tuple.Destination.High),
         DestinationLow = NetworkOrder.Swap(tuple.Destination.Low),
-        SourcePort = NetworkOrder.Swap(tuple.SourcePort),
-        DestinationPort = NetworkOrder.Swap(tuple.DestinationPort),
+        Ports = FlowPorts.From(tuple),
     };
 
     public readonly FlowTuple ToTuple(IpProtocol protocol) => new(
         IpAddr.FromIpv6(NetworkOrder.Swap(SourceHigh), NetworkOrder.Swap(SourceLow)),
         IpAddr.FromIpv6(NetworkOrder.Swap(DestinationHigh), NetworkOrder.Swap(DestinationLow)),
-        NetworkOrder.Swap(SourcePort),
-        NetworkOrder.Swap(DestinationPort),
+        FlowPorts.Source(Ports),
+        FlowPorts.Destination(Ports),
         protocol);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly FlowTuple ToReverseTuple(IpProtocol protocol) => new(
         IpAddr.FromIpv6(NetworkOrder.Swap(DestinationHigh), NetworkOrder.Swap(DestinationLow)),
         IpAddr.FromIpv6(NetworkOrder.Swap(SourceHigh), NetworkOrder.Swap(SourceLow)),
-        NetworkOrder.Swap(DestinationPort),
-        NetworkOrder.Swap(SourcePort),
+        FlowPorts.Destination(Ports),
+        FlowPorts.Source(Ports),
         protocol);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly bool Matches(in FlowKey6 other) =>
         SourceLow == other.SourceLow && SourceHigh == other.SourceHigh
         && DestinationLow == other.DestinationLow && DestinationHigh == other.DestinationHigh
-        && SourcePort == other.SourcePort && DestinationPort == other.DestinationPort;
+        && Ports == other.Ports;
 }

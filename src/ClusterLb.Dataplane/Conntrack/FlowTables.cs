@@ -187,6 +187,7 @@ public sealed partial class FlowTables : IDisposable
     /// <param name="hit">The new flow, as a lookup of its original tuple would find it.</param>
     public CreateResult TryCreate(in NewFlow flow, long nowMs, out FlowHit hit)
     {
+        _backends.Add(flow.Reply.Source, flow.Reply.SourcePort, flow.Reply.Protocol); // before its first answer can come
         CreateResult result = flow.Original.IsIpv4
             ? _ipv4.TryCreate(flow, nowMs, out int place, out uint generation)
             : _ipv6.TryCreate(flow, nowMs, out place, out generation);
@@ -196,7 +197,6 @@ public sealed partial class FlowTables : IDisposable
             return result;
         }
 
-        _backends.Add(flow.Reply.Source, flow.Reply.SourcePort, flow.Reply.Protocol);
         hit = new FlowHit
         {
             Translated = flow.Reply.Reverse,

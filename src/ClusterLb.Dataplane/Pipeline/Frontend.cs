@@ -32,7 +32,7 @@ internal readonly struct Frontend
     /// <summary>Finds the frontend of a destination. With two scopes, pods and this node use the internal one (semantics R20).
     /// <paramref name="destination"/> is what the destination is if it is no frontend by its own address, else nothing.</summary>
     public static bool TryFind(
-        LbMaps maps, in FlowTuple tuple, in Sender sender, NodeFlags node, out Frontend frontend, out NetworkFlags destination)
+        LbMaps maps, in FlowTuple tuple, NodeFlags node, out Frontend frontend, out NetworkFlags destination)
     {
         if (!TryLookup(maps, tuple, node, out ServiceKey key, out ServiceEntry entry, out destination))
         {
@@ -40,7 +40,7 @@ internal readonly struct Frontend
             return false;
         }
 
-        if ((entry.Flags & ServiceFlags.TwoScopes) != ServiceFlags.None && sender.IsInsideCluster)
+        if ((entry.Flags & ServiceFlags.TwoScopes) != ServiceFlags.None && Sender.Of(maps, tuple.Source, node).IsInsideCluster)
         {
             ServiceKey inside = key with { Scope = LookupScope.Internal };
             if (maps.Services.TryLookup(inside, out ServiceEntry insideEntry))

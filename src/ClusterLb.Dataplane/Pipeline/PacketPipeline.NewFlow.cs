@@ -12,13 +12,7 @@ public sealed partial class PacketPipeline
 
     private Verdict BeginFlow(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
-        Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
-        if (sender.IsForged)
-        {
-            return Drop(ref meta, DropReason.NotRoutable); // whatever we said would leave by the default route, or be asked in turn
-        }
-
-        if (!Frontend.TryFind(_maps, meta.Tuple, sender, _node.Flags, out Frontend frontend, out NetworkFlags destination))
+        if (!Frontend.TryFind(_maps, meta.Tuple, _node.Flags, out Frontend frontend, out NetworkFlags destination))
         {
             return NoFrontend(buffer, at, destination, ref meta, nowMs);
         }
@@ -54,7 +48,13 @@ public sealed partial class PacketPipeline
 
         var reply = new FlowTuple(
             backend.Address, meta.Tuple.Source, backend.Port, meta.Tuple.SourcePort, meta.Tuple.Protocol);
-        _flows.Expect(reply);
+        _flows.Expect(reply); // its memory comes while the sender is looked up
+        Sender sender = Sender.Of(_maps, meta.Tuple.Source, _node.Flags);
+        if (sender.IsForged)
+        {
+            return Drop(ref meta, DropReason.NotRoutable); // the backend's answer would leave by the default route
+        }
+
         bool masquerade = Masquerade.IsNeeded(frontend, sender, _node.Flags, meta.Tuple.Source, backend.Address)
             || (sender.IsBridged && (_maps.Classify(backend.Address) & NetworkFlags.BridgedPods) != NetworkFlags.None);
         var flow = new NewFlow
@@ -154,7 +154,7 @@ public sealed partial class PacketPipeline
     private Verdict NoFrontend(
         Span<byte> buffer, in HeaderOffsets at, NetworkFlags destination, ref PacketMeta meta, long nowMs)
     {
-        if (meta.Tuple.Destination.IsLinkLocalOrMulticast)
+        if (meta.Tuple.Destination.IsLinkLocalOrMulticast || IsForged(meta.Tuple.Source))
         {
             return Drop(ref meta, DropReason.NotRoutable);
         }
@@ -214,6 +214,9 @@ public sealed partial class PacketPipeline
         return Verdict.Forward;
     }
 
+    /// <summary>What is said to such an address leaves by the default route, or is asked of us in turn.</summary>
+    private bool IsForged(IpAddr source) => Sender.Of(_maps, source, _node.Flags).IsForged;
+
     private bool TryFindAddress(IpAddr address, out ServiceEntry entry) =>
         _maps.Services.TryLookup(new ServiceKey(address, 0, IpProtocol.Any, LookupScope.External, 0), out entry)
         && (entry.Flags & ServiceFlags.ActiveAddress) != ServiceFlags.None;
@@ -221,6 +224,11 @@ public sealed partial class PacketPipeline
     /// <summary>Turns the packet into the answer that tells its sender, as a host without a listener would give it.</summary>
     private Verdict Reject(Span<byte> buffer, in HeaderOffsets at, DropReason reason, ref PacketMeta meta, long nowMs)
     {
+        if (IsForged(meta.Tuple.Source))
+        {
+            return Drop(ref meta, DropReason.NotRoutable);
+        }
+
         if (at.Protocol != IpProtocol.Tcp && !_rejects.TryTake(nowMs))
         {
             return Drop(ref meta, DropReason.RejectRateLimited);

@@ -79,6 +79,11 @@ public sealed partial class PacketPipeline
     /// <summary>A packet with a transport header: all but ICMP errors and later fragments.</summary>
     private Verdict DecideWhole(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
+        if (at.Protocol == IpProtocol.Tcp && IsOpening(at))
+        {
+            _flows.Expect(meta.Tuple); // it will hardly be found: the cache lines that a new flow needs come together
+        }
+
         if (_flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow) && MayGoOn(flow, at, ref meta))
         {
             return flow.IsOrphan
