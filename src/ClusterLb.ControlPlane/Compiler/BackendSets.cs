@@ -70,8 +70,14 @@ internal sealed class BackendSets
     private static List<Candidate> Candidates(
         ImmutableArray<BackendSlice> slices, string portName, IpProtocol protocol, bool isIpv4, string nodeName)
     {
-        var candidates = new List<Candidate>();
-        var known = new Dictionary<BackendKey, int>();
+        int most = 0;
+        foreach (BackendSlice slice in slices)
+        {
+            most += slice.IsIpv4 == isIpv4 ? slice.Backends.Length : 0;
+        }
+
+        var candidates = new List<Candidate>(most);
+        var known = new Dictionary<BackendKey, int>(most);
         foreach (BackendSlice slice in slices)
         {
             if (slice.IsIpv4 != isIpv4)

@@ -133,6 +133,11 @@ public static class ServiceCompiler
     /// <summary>The ranges of one family; none means that everyone is let in (R27).</summary>
     private static ImmutableArray<IpPrefix> SourceRanges(Service service, bool isIpv4, NodeView node)
     {
+        if (service.SourceRanges.IsEmpty)
+        {
+            return [];
+        }
+
         IpPrefix[] ranges = [.. service.SourceRanges.Where(range => range.Address.IsIpv4 == isIpv4).Distinct()];
         IpAddr primary = isIpv4 ? node.PrimaryIpv4 : node.PrimaryIpv6;
         bool isNodeAllowed = primary != default && Array.Exists(ranges, range => range.Contains(primary));

@@ -63,7 +63,7 @@ public sealed partial class MapReconciler
         };
 
         // What the head of the external scope leads to is written before it, and removed after it.
-        var scopes = new HashSet<LookupScope>();
+        var scopes = new List<LookupScope>(AllScopes.Length);
         foreach ((LookupScope scope, IReadOnlyList<BackendKey> slots) in frontend.Scopes())
         {
             scopes.Add(scope);
@@ -128,6 +128,12 @@ public sealed partial class MapReconciler
             backends.RemoveAll(backend => !_writer.Put(_maps.Eligible, new EligibleKey(head.RevNatId, scope, backend), (byte)0));
         }
 
+        head.Count = oldCount;
+        if (oldCount == backends.Count && HasSlots(key, scope, head, backends) && (hasAffinity || !hadAffinity))
+        {
+            return _writer.Put(_maps.Services, HeadKey(key, scope), head); // of nearly all that a resync compares nothing else is looked at
+        }
+
         var missing = new HashSet<uint>(backends);
         List<uint> holes = FindHoles(key, scope, head, oldCount, missing, out HashSet<uint> leaving, out bool isWritten);
         if (!isWritten)
@@ -180,6 +186,20 @@ public sealed partial class MapReconciler
         if (hasAffinity || hadAffinity)
         {
             RemoveEligible(head.RevNatId, scope, hasAffinity ? leaving.Concat(unplaced) : leaving.Concat(backends));
+        }
+
+        return true;
+    }
+
+    /// <summary>True if the slots are these backends', one after the other, and say what the head says.</summary>
+    private bool HasSlots(FrontendKey key, LookupScope scope, ServiceEntry head, List<uint> backends)
+    {
+        for (int i = 0; i < backends.Count; i++)
+        {
+            if (!_maps.Services.TryLookup(SlotKey(key, scope, (uint)i + 1), out ServiceEntry entry) || !entry.Equals(SlotOf(backends[i], head)))
+            {
+                return false;
+            }
         }
 
         return true;
@@ -238,12 +258,14 @@ public sealed partial class MapReconciler
     }
 
     private bool TryWriteSlot(FrontendKey key, LookupScope scope, uint slot, uint backend, ServiceEntry head) =>
-        _writer.Put(_maps.Services, SlotKey(key, scope, slot), new ServiceEntry
-        {
-            BackendId = backend,
-            RevNatId = head.RevNatId,
-            ServicePortId = head.ServicePortId,
-        });
+        _writer.Put(_maps.Services, SlotKey(key, scope, slot), SlotOf(backend, head));
+
+    private static ServiceEntry SlotOf(uint backend, ServiceEntry head) => new()
+    {
+        BackendId = backend,
+        RevNatId = head.RevNatId,
+        ServicePortId = head.ServicePortId,
+    };
 
     /// <summary>Marks an address.</summary>
     /// <param name="mark">The address.</param>

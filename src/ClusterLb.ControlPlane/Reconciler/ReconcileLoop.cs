@@ -11,8 +11,9 @@ public sealed partial class ReconcileLoop : IDisposable
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ListingPause = TimeSpan.FromMilliseconds(10); // each object of the first list wakes the loop
 
-    /// <summary>A resync of 100,000 services takes seconds: it comes later then, so that it never takes more than 1 % of a processor.</summary>
-    private const int ResyncShare = 100;
+    /// <summary>A resync of 100,000 services takes seconds: it comes later then, so that it never takes more than a quarter of a percent of
+    /// a processor, and no more changes than that come while one is under way.</summary>
+    private const int ResyncShare = 400;
 
     private const int MostObserved = 4096; // changes that wait for being written; what comes beyond is written all the same, only not traced
 
