@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
+using ClusterLb.Agent;
 using ClusterLb.Lab.Stage;
 using ClusterLb.Testing;
 using ClusterLb.Testing.Kubernetes;
@@ -82,7 +83,7 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
     }
 
     private async Task StartAgentAsync(string node, NetworkNamespace ns) => _agents[node] = await BoundProcess.StartAsync(
-        LogFile(node), ["nsenter", $"--net={ns.Path}", .. settings.Program, "agent", "--config", ConfigFile(node), "--state-dir", folder.StateOf(node)]);
+        LogFile(node), ["nsenter", $"--net={ns.Path}", .. AgentEnvironment.Start(settings.Program), "agent", "--config", ConfigFile(node), "--state-dir", folder.StateOf(node)]);
 
     // The one that serves, first, and the one that waits to follow it.
     private async Task<int[]> DataplanesOfAsync(string node, NetworkNamespace ns)

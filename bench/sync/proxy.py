@@ -32,7 +32,8 @@ class Proxy:
                        + ("" if kind == "clusterlb" else f"mode: {kind}\n") +
                        f"hostnameOverride: {NODE}\nclientConnection:\n  kubeconfig: {kubeconfig}\nclusterCIDR: 10.128.0.0/9\n"
                        f"metricsBindAddress: {address}:10249\nhealthzBindAddress: {address}:10256\nconntrack:\n  maxPerCore: 0\n")
-        command = [program, "agent", "--config", config, "--state-dir", self.state] if kind == "clusterlb" else [program, f"--config={config}"]
+        # The environment as deploy/ has it (docs/processes.md).
+        command = ["env", "DOTNET_EnableWriteXorExecute=0", program, "agent", "--config", config, "--state-dir", self.state] if kind == "clusterlb" else [program, f"--config={config}"]
         self.log_name = f"{self.folder}/log"
         self.log = open(self.log_name, "w")
         self.begun = time.time()

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using ClusterLb.Agent;
 
 namespace ClusterLb.Lab.Stage;
 
@@ -56,7 +57,7 @@ public sealed class AgentProcess
     /// <summary>Starts an agent in the node's namespace; its standard streams are the log and /dev/null.</summary>
     public void Start()
     {
-        string[] command = [.. Program, "agent", "--config", ConfigFile, "--state-dir", StateDirectory, .. Source];
+        string[] command = [.. AgentEnvironment.Start(Program), "agent", "--config", ConfigFile, "--state-dir", StateDirectory, .. Source];
         BackgroundProcess.Start(Namespace, LogFile, command);
     }
 
