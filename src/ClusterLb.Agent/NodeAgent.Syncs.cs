@@ -1,4 +1,5 @@
 using ClusterLb.Agent.Metrics;
+using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Kubernetes;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
@@ -33,6 +34,12 @@ public sealed partial class NodeAgent
             _source.Events.Warn(problem.Kind, problem.Name, problem.Effect.ToString(), field + problem.Reason);
         }
     }
+
+    /// <summary>Hints that cannot be used are nobody's intention; that they are used is what everybody expects.</summary>
+    private void OnTopologyDecided(ServicePortKey port, TopologyDecision decision) => _log.Log(
+        decision.Mode == TopologyMode.Off ? LogLevel.Information : LogLevel.Debug,
+        "Topology hints {ServicePortName} {IpFamily} {Mode} {Reason}",
+        port.ToString(), FamilyLabel.Of(port.IsIpv4).Value, decision.Mode.ToString(), decision.Why);
 
     // The stems and keys are those of kube-proxy, which has a pass for each family where we have one.
     private void OnSyncing(bool isFull)

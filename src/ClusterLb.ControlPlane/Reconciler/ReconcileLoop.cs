@@ -65,6 +65,13 @@ public sealed partial class ReconcileLoop : IDisposable
     /// <summary>Raised after every sync, failed ones too, on the thread of the loop: for readiness, metrics and reclaiming places.</summary>
     public event Action<ReconcileStatus>? Completed;
 
+    /// <summary>Raised for a service port whose hints are used otherwise than before, or not used for another reason (R13); on the thread of the loop.</summary>
+    public event Action<ServicePortKey, TopologyDecision>? TopologyDecided
+    {
+        add => _tally.TopologyDecided += value;
+        remove => _tally.TopologyDecided -= value;
+    }
+
     /// <summary>How far the maps are. Any thread.</summary>
     public ReconcileStatus Status
     {

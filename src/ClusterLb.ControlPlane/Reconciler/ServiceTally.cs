@@ -1,13 +1,20 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
 
 namespace ClusterLb.ControlPlane.Reconciler;
 
-/// <summary>What is told of all services together, kept up as one after the other is compiled: health checks and missing local backends.</summary>
+/// <summary>What is told of all services together, kept up as one after the other is compiled: health checks, missing local backends, and what
+/// became of hints.</summary>
 internal sealed class ServiceTally
 {
     private readonly Dictionary<ObjectName, NoLocalBackends> _lacking = []; // of services that lack some
+
+    private readonly Dictionary<ObjectName, Dictionary<ServicePortKey, TopologyDecision>> _topology = []; // of services with hints
+
+    /// <summary>Raised for a service port whose hints are used otherwise than before, or not used for another reason than before.</summary>
+    public event Action<ServicePortKey, TopologyDecision>? TopologyDecided;
 
     /// <summary>Services with a health check node port.</summary>
     public ImmutableDictionary<ObjectName, ServiceHealth> HealthChecks { get; private set; } = ImmutableDictionary<ObjectName, ServiceHealth>.Empty;
@@ -26,6 +33,29 @@ internal sealed class ServiceTally
         if (now != default)
         {
             _lacking.Add(image.Service, now);
+        }
+
+        CountTopology(image);
+    }
+
+    private void CountTopology(ServiceImage image)
+    {
+        _topology.Remove(image.Service, out Dictionary<ServicePortKey, TopologyDecision>? before);
+        foreach (ServicePortImage port in image.Ports)
+        {
+            if (port.Topology is not { } decision)
+            {
+                continue;
+            }
+
+            (CollectionsMarshal.GetValueRefOrAddDefault(_topology, image.Service, out _) ??= [])[port.Key] = decision;
+            TopologyDecision? last = before?.GetValueOrDefault(port.Key);
+
+            // How many endpoints are left of how many changes with each of them, and is no news.
+            if (last?.Mode != decision.Mode || (decision.Mode == TopologyMode.Off && last.Why != decision.Why))
+            {
+                TopologyDecided?.Invoke(port.Key, decision);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json.Nodes;
 using ClusterLb.Dataplane;
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Lab.Client;
@@ -55,6 +56,28 @@ public sealed class ApiTrafficTests(ApiLabFixture fixture) : IDisposable
         await Eventually.IsAsync("status tells that it is back", () => Status().StartsWith("ClusterLb:  Ok\n", StringComparison.Ordinal));
         await fixture.RunAsync("stays", "web-3");
         await EveryoneReachesAsync(2, "web-3");
+    }
+
+    [LabFact]
+    public async Task An_annotation_that_nobody_knows_is_a_Warning_event_of_its_service()
+    {
+        await fixture.CreateServiceAsync("odd", 3);
+        await fixture.Server.PatchAsync("services", ApiLabFixture.Space, "odd", new JsonObject
+        {
+            ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { ["clusterlb.io/algoritm"] = "maglev" } },
+        });
+
+        string seen = "";
+        await Eventually.IsAsync(
+            () => $"an event tells it; {seen}",
+            async () =>
+            {
+                IReadOnlyList<JsonObject> events = await fixture.Server.EventsAsync(ApiLabFixture.Space);
+                seen = string.Join('\n', events.Select(e => e.ToJsonString()));
+                return events.Any(e => (string?)e["regarding"]?["name"] == "odd" && (string?)e["regarding"]?["kind"] == "Service"
+                    && (string?)e["type"] == "Warning" && (string?)e["reason"] == "AnnotationIgnored"
+                    && ((string?)e["note"] ?? "").Contains("clusterlb.io/algoritm", StringComparison.Ordinal));
+            });
     }
 
     private string Status() => fixture.Clusterlb("node-a", "status").Output;

@@ -162,6 +162,9 @@ public sealed partial class FakeApiServer : IApiServerUnderTest
         return Task.FromResult(_store.Put(resource, item));
     }
 
+    public Task<IReadOnlyList<JsonObject>> EventsAsync(string ns) =>
+        Task.FromResult<IReadOnlyList<JsonObject>>([.. Events.Where(item => (string?)item["metadata"]!["namespace"] == ns)]);
+
     public Task DeleteAsync(string plural, string ns, string name)
     {
         Delete(plural, ns, name);

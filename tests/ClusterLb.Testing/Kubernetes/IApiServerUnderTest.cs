@@ -36,6 +36,9 @@ public interface IApiServerUnderTest : IAsyncDisposable
     /// <summary>Deletes an object; it is no error if there is none.</summary>
     Task DeleteAsync(string plural, string ns, string name);
 
+    /// <summary>The Events of a namespace (events.k8s.io/v1).</summary>
+    Task<IReadOnlyList<JsonObject>> EventsAsync(string ns);
+
     /// <summary>Ends the server as kill -9 does: connections break, its port refuses. Its data stay.</summary>
     Task KillAsync();
 

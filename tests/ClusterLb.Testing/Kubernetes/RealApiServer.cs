@@ -96,6 +96,12 @@ public sealed class RealApiServer : IApiServerUnderTest
         Admin.SendAsync(
             HttpMethod.Patch, KubernetesApi.PathOf(GroupOf(plural), plural, ns, name, subresource), patch, "application/merge-patch+json");
 
+    public async Task<IReadOnlyList<JsonObject>> EventsAsync(string ns)
+    {
+        JsonObject list = await Admin.SendAsync(HttpMethod.Get, $"/apis/events.k8s.io/v1/namespaces/{ns}/events");
+        return [.. list["items"]!.AsArray().Select(item => item!.AsObject())];
+    }
+
     public async Task DeleteAsync(string plural, string ns, string name)
     {
         try

@@ -49,6 +49,21 @@ public sealed class StatusTextTests
         Assert.True(status.IsHealthy);
     }
 
+    [Theory]
+    [InlineData(true, "", " (guessed: configure serviceCIDRs)")]
+    [InlineData(false, "ServiceCIDR objects", " (by ServiceCIDR objects)")]
+    [InlineData(false, "", "")]
+    public void Service_ranges_are_told_with_their_origin(bool guessed, string origin, string want)
+    {
+        AgentStatus agent = Agent(true, "");
+        (_, string text) = Show(agent with
+        {
+            Steering = agent.Steering with { Mtu = 1500, Destinations = ["10.96.0.0/16"], DestinationsGuessed = guessed, DestinationsOrigin = origin },
+        });
+
+        Assert.Contains($"\nSteering:   installed on clb0 (MTU 1500): 10.96.0.0/16{want}\n", text, StringComparison.Ordinal);
+    }
+
     private static (StatusView Status, string Text) Show(AgentStatus agent)
     {
         var status = new StatusView("/run/clusterlb", agent, null, true, 2, 10, 0, 0, [], null, null, []);

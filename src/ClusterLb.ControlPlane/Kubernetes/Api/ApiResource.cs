@@ -9,11 +9,13 @@ namespace ClusterLb.ControlPlane.Kubernetes.Api;
 /// <param name="Selector">Query that narrows it, already escaped, or empty.</param>
 internal sealed record ApiResource(string Plural, string Group, string Kind, string Selector = "")
 {
-    // Headless ones and those of another proxy need not be sent at all (R1). Their objects are not ours even if a server does.
+    // What is another proxy's need not be sent at all, nor slices of headless services (R1); a Service with that label is one all the same.
+    // Such objects are not ours even if a server sends them.
+    private const string NotOthers = "labelSelector=%21service.kubernetes.io%2Fservice-proxy-name";
     private const string NotHeadlessNotOthers = "labelSelector=%21service.kubernetes.io%2Fheadless%2C%21service.kubernetes.io%2Fservice-proxy-name";
 
     /// <summary>All Services that may be ours.</summary>
-    public static ApiResource Services { get; } = new("services", "", ObjectReader.ServiceKind, NotHeadlessNotOthers);
+    public static ApiResource Services { get; } = new("services", "", ObjectReader.ServiceKind, NotOthers);
 
     /// <summary>All EndpointSlices that may be ours.</summary>
     public static ApiResource Slices { get; } = new("endpointslices", "discovery.k8s.io", ObjectReader.SliceKind, NotHeadlessNotOthers);

@@ -129,6 +129,35 @@ public sealed class KubeProxyMetricsTests : IDisposable
     }
 
     [Fact]
+    public void Where_the_time_of_a_change_goes_is_told_by_stage()
+    {
+        var change = new TracedChange
+        {
+            Number = 2,
+            Service = "test/web",
+            Kind = "Service",
+            Object = "test/web",
+            IsRemoval = true,
+            Received = _time.Start,
+            ReadMs = 250,
+            WriteMs = 750,
+            PacketMs = 4_000,
+        };
+        _metrics.RecordWritten(change); // without a time of the control plane
+        _metrics.RecordFirstPacket(change);
+        string text = _text.Write();
+
+        Assert.Contains("\nclusterlb_sync_stage_duration_seconds_count{stage=\"api\"} 1\n", text, StringComparison.Ordinal);
+        Assert.Contains("\nclusterlb_sync_stage_duration_seconds_sum{stage=\"api\"} 0.9\n", text, StringComparison.Ordinal);
+        Assert.Contains("\nclusterlb_sync_stage_duration_seconds_count{stage=\"read\"} 2\n", text, StringComparison.Ordinal);
+        Assert.Contains("\nclusterlb_sync_stage_duration_seconds_sum{stage=\"read\"} 0.25\n", text, StringComparison.Ordinal);
+        Assert.Contains("\nclusterlb_sync_stage_duration_seconds_sum{stage=\"write\"} 0.75\n", text, StringComparison.Ordinal);
+        Assert.Contains("\nclusterlb_sync_stage_duration_seconds_sum{stage=\"packet\"} 4\n", text, StringComparison.Ordinal);
+        Assert.Contains("\nclusterlb_service_implementation_delay_count{action=\"upsert\"} 1\n", text, StringComparison.Ordinal);
+        Assert.Contains("\nclusterlb_service_implementation_delay_sum{action=\"delete\"} 1\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Pressure_is_of_each_family_by_itself()
     {
         for (uint i = 1; i <= 8; i++)

@@ -41,6 +41,32 @@ public sealed class ReconcileLoopTests
     }
 
     [Fact]
+    public void What_becomes_of_hints_is_told_once_and_again_when_it_changes()
+    {
+        var told = new List<string>();
+        _store.Put(Service("web", "10.96.0.1", "http:80/TCP"));
+        _store.SourceComplete();
+        using var loop = new ReconcileLoop(_store, _maps);
+        loop.TopologyDecided += (port, decision) => told.Add($"{port} {decision.Mode}: {decision.Why}");
+
+        Backend[] without = [Ready("10.244.1.1")];
+        Backend[] others = [Ready("10.244.1.1").ForNodes("node-b"), Ready("10.244.1.2").ForNodes("node-b")];
+        Backend[] ours = [Ready("10.244.1.1").ForNodes("node-a"), Ready("10.244.1.2").ForNodes("node-b")];
+        Backend[] oneLess = [Ready("10.244.1.1").ForNodes("node-a")];
+        foreach (Backend[] backends in (Backend[][])[without, others, ours, oneLess, without, ours])
+        {
+            _store.Put(Slice("web", "1", "http:8080/TCP", backends));
+            loop.SyncNow();
+            loop.ResyncNow();
+        }
+
+        Assert.Equal(3, told.Count);
+        Assert.StartsWith("test/web:http Off: node mode off: no hint names node node-a, only node-b", told[0], StringComparison.Ordinal);
+        Assert.Equal("test/web:http Node: node mode: 1 of 2 endpoints are meant for node node-a", told[1]);
+        Assert.Equal(told[1], told[2]); // they were gone meanwhile
+    }
+
+    [Fact]
     public void Synced_is_said_only_after_everything_else_was_written()
     {
         Fill();

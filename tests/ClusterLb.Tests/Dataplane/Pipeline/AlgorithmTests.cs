@@ -112,10 +112,12 @@ public sealed class AlgorithmTests : IDisposable
         }
     }
 
-    [Fact]
-    public void Least_connections_never_takes_a_backend_that_has_more_than_another()
+    [Theory]
+    [InlineData(SelectionAlgorithm.LeastConnections)]
+    [InlineData(SelectionAlgorithm.ShortestExpectedDelay)] // all endpoints have the same weight
+    public void Nobody_takes_a_backend_that_has_more_connections_than_another(SelectionAlgorithm algorithm)
     {
-        Serve(SelectionAlgorithm.LeastConnections, Backends);
+        Serve(algorithm, Backends);
         var open = Backends.ToDictionary(backend => backend, _ => new Queue<uint>());
         var random = new Random(4_711);
         for (int i = 0; i < 5_000; i++)
