@@ -25,10 +25,10 @@ public sealed partial class DataplaneSupervisor
             return null;
         }
 
-        long begun = _time.GetTimestamp();
         try
         {
-            while (_time.GetElapsedTime(begun) < LeaseTimeout)
+            // Looks, a millisecond apart, and not the time: an answer may be waited for longer than this, and be the last one before it serves.
+            for (int look = 0; look < LeaseTimeout.TotalMilliseconds; look++)
             {
                 DataplaneStatus status = await AwaitStatusAsync(link, cancellation);
                 if (status.Serving)

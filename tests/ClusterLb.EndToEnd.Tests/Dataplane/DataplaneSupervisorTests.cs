@@ -231,7 +231,7 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
 
         await Eventually.IsAsync("it is waited for", () => _log.ToString().Contains("still adopting", StringComparison.Ordinal));
         await SignalAsync(successor, "CONT");
-        await Eventually.IsAsync("it serves", () => _supervisor.Health is { Serving: true } health && health.Pid == successor);
+        await Eventually.IsAsync(() => $"it serves; {_supervisor.Health}, {time.Timers} timers\n{_log}", () => _supervisor.Health is { Serving: true } health && health.Pid == successor);
         Assert.Equal(successor, (await ServingAsync()).Pid);
     }
 
