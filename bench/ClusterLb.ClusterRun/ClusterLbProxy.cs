@@ -121,35 +121,21 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
     }
 
     // By one request, as of kube-proxy: whoever asks by a process of its own takes the processor from those who are measured.
-    private async Task WaitUntilServedAsync(string node, NetworkNamespace ns)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        while ((await Request.GetAsync(ns, new IPEndPoint(IPAddress.Loopback, HealthPort), "/healthz", TimeSpan.FromSeconds(1))).Failure.Length > 0)
-        {
-            if (patience.IsCancellationRequested)
-            {
-                throw new LabException($"ClusterLb on {node} is not in order. The end of its log:\n" +
-                    string.Join('\n', File.ReadLines(LogFile(node)).TakeLast(20)));
-            }
+    private Task WaitUntilServedAsync(string node, NetworkNamespace ns) => WaitUntilInOrderAsync(
+        node,
+        async () => (await Request.GetAsync(ns, new IPEndPoint(IPAddress.Loopback, HealthPort), "/healthz", TimeSpan.FromSeconds(1))).Failure.Length == 0,
+        TimeSpan.FromMilliseconds(50));
 
-            await Task.Delay(50);
-        }
-    }
+    private Task WaitUntilHealthyAsync(string node, NetworkNamespace ns) => WaitUntilInOrderAsync(
+        node,
+        () => Task.FromResult(Tool.Try("nsenter", [$"--net={ns.Path}", .. settings.Program, "status", "--state-dir", folder.StateOf(node)]).ExitCode == 0),
+        TimeSpan.FromMilliseconds(200));
 
-    private async Task WaitUntilHealthyAsync(string node, NetworkNamespace ns)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        while (Tool.Try("nsenter", [$"--net={ns.Path}", .. settings.Program, "status", "--state-dir", folder.StateOf(node)]).ExitCode != 0)
-        {
-            if (patience.IsCancellationRequested)
-            {
-                throw new LabException($"ClusterLb on {node} is not in order. The end of its log:\n" +
-                    string.Join('\n', File.ReadLines(LogFile(node)).TakeLast(20)));
-            }
-
-            await Task.Delay(200);
-        }
-    }
+    private Task WaitUntilInOrderAsync(string node, Func<Task<bool>> holds, TimeSpan pause) => Wait.UntilAsync(
+        holds,
+        () => $"ClusterLb on {node} is not in order. The end of its log:\n" + string.Join('\n', File.ReadLines(LogFile(node)).TakeLast(20)),
+        pause,
+        Patience);
 
     private string ConfigFile(string node) => Path.Combine(folder.Path, $"clusterlb-{node}.yaml");
 

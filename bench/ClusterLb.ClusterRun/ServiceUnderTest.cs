@@ -120,17 +120,6 @@ internal sealed class ServiceUnderTest(Kubectl kubectl, ClusterSettings settings
         .Select(p => new Origin($"pod on {p["spec"]!["nodeName"]}", PodNamespaces.Find((string)p["status"]!["podIP"]!), HasDns: true))
         .OrderBy(o => o.Name, StringComparer.Ordinal)];
 
-    private async Task WaitAsync(string what, Func<bool> holds)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        while (!holds())
-        {
-            if (patience.IsCancellationRequested)
-            {
-                throw new LabException($"Still not so after {Patience.TotalSeconds} s: {what}");
-            }
-
-            await Task.Delay(500, cancel);
-        }
-    }
+    private Task WaitAsync(string what, Func<bool> holds) => Wait.UntilAsync(
+        () => Task.FromResult(holds()), () => $"Still not so after {Patience.TotalSeconds} s: {what}", TimeSpan.FromMilliseconds(500), Patience, cancel);
 }

@@ -156,19 +156,8 @@ internal sealed class CheckBed(ClusterSettings settings, Kubectl kubectl, Outsid
     public void RouteFromOutside(CheckedNode node, params IReadOnlyList<IPAddress> addresses) => outside.AddVia(node.Name, addresses);
 
     /// <summary>Waits until something of the cluster is so; a service proxy has no part in it.</summary>
-    public async Task WaitAsync(string what, Func<bool> holds)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        while (!holds())
-        {
-            if (patience.IsCancellationRequested)
-            {
-                throw new LabException($"Still not so after {Patience.TotalSeconds} s: {what}");
-            }
-
-            await Task.Delay(300, cancel);
-        }
-    }
+    public Task WaitAsync(string what, Func<bool> holds) => Wait.UntilAsync(
+        () => Task.FromResult(holds()), () => $"Still not so after {Patience.TotalSeconds} s: {what}", TimeSpan.FromMilliseconds(300), Patience, cancel);
 
     private static bool IsTrue(JsonNode pod, string condition) => pod["status"]?["conditions"]?.AsArray()
         .Any(c => (string?)c!["type"] == condition && (string?)c["status"] == "True") ?? false;
