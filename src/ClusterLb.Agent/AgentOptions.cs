@@ -105,6 +105,9 @@ public sealed record AgentOptions
     /// <summary>Node ports answer on 127.0.0.1 too.</summary>
     public bool LocalhostNodePorts { get; init; } = true;
 
+    /// <summary>spec.externalIPs are served, as kube-proxy does. Anyone who may write Services may take any address by them (CVE-2020-8554).</summary>
+    public bool ServesExternalIps { get; init; } = true;
+
     /// <summary>The TUN device.</summary>
     public TunOptions Tun { get; init; } = new();
 

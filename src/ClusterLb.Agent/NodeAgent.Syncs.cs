@@ -1,8 +1,10 @@
+using System.Collections.Immutable;
 using ClusterLb.Agent.Metrics;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Kubernetes;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.ControlPlane.Reconciler;
+using ClusterLb.Dataplane;
 using Microsoft.Extensions.Logging;
 
 namespace ClusterLb.Agent;
@@ -10,7 +12,11 @@ namespace ClusterLb.Agent;
 /// <content>What follows from a problem of an object, and from a sync: who else has to know, and what is told.</content>
 public sealed partial class NodeAgent
 {
+    /// <summary>A change touches a few pages, and the kernel maps the fifteen around each: 200 KiB, which nobody needs for the next one.</summary>
+    private const int SyncsBetweenTrims = 32;
+
     private long _resyncsSeen; // of the reconcile loop's thread
+    private int _syncsSinceTrim; // of the reconcile loop's thread
     private string _fullMaps = ""; // as last told; of the reconcile loop's thread
 
     private void OnProblem(ObjectProblem problem)
@@ -41,6 +47,22 @@ public sealed partial class NodeAgent
         "Topology hints {ServicePortName} {IpFamily} {Mode} {Reason}",
         port.ToString(), FamilyLabel.Of(port.IsIpv4).Value, decision.Mode.ToString(), decision.Why);
 
+    private void OnExternalIpsSeen(ObjectName service, ImmutableArray<IpAddr> addresses)
+    {
+        const string setting = "loadBalancer.externalIPs in ClusterLbConfiguration";
+        string listed = string.Join(',', addresses);
+        if (_options.ServesExternalIps)
+        {
+            _log.LogWarning(
+                "External IPs served {Service} {Addresses} {Reason}", service.ToString(), listed,
+                $"whoever may write Services can take the traffic to any address (CVE-2020-8554); {setting} turns them off");
+            return;
+        }
+
+        _log.LogWarning("External IPs not served {Service} {Addresses} {Reason}", service.ToString(), listed, $"{setting} is false");
+        _source.Events.Warn(ObjectReader.ServiceKind, service, "ExternalIPsNotServed", $"{listed}: external IPs are turned off on the nodes ({setting})");
+    }
+
     // The stems and keys are those of kube-proxy, which has a pass for each family where we have one.
     private void OnSyncing(bool isFull)
     {
@@ -57,10 +79,12 @@ public sealed partial class NodeAgent
     {
         _maps.Reclaim();
         bool isFull = status.Resyncs != _resyncsSeen;
-        if (isFull)
+        _syncsSinceTrim++;
+        if (isFull || _syncsSinceTrim == SyncsBetweenTrims)
         {
             _resyncsSeen = status.Resyncs;
-            Trim(isFirst: status.Resyncs == 1);
+            _syncsSinceTrim = 0;
+            Trim(isFirst: isFull && status.Resyncs == 1);
         }
 
         _healthPorts.SetServices(status.HealthChecks);
@@ -91,7 +115,8 @@ public sealed partial class NodeAgent
         }
     }
 
-    /// <summary>Gives back what only a look at everything needed: page tables of the maps, and once the garbage of the first list.</summary>
+    /// <summary>Gives back what only the last syncs needed: pages of the maps, which stay in memory for the dataplane, and once the garbage of
+    /// the first list.</summary>
     private void Trim(bool isFirst)
     {
         _maps.ForgetPages();

@@ -265,6 +265,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         _reconciling.Starting += OnSyncing;
         _reconciling.Completed += OnSynced;
         _reconciling.TopologyDecided += OnTopologyDecided;
+        _reconciling.ExternalIpsSeen += OnExternalIpsSeen;
         _store.Changed += _steeringLoop.OnStoreChanged;
         _dataplane.DeviceRecreated += _steeringLoop.Verify;
         _kernelConntrack = new KernelConntrackWatch(_options.NodeName, KernelConntrackTable.Read, _source.Events, _log, _time);

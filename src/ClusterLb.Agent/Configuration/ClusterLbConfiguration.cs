@@ -16,10 +16,12 @@ internal static class ClusterLbConfiguration
         YamlSection admin = top.Section("admin");
         YamlSection tun = top.Section("tun");
         YamlSection maglev = top.Section("maglev");
+        YamlSection loadBalancer = top.Section("loadBalancer");
         ConntrackOptions conntrack = ReadConntrack(top.Section("conntrack"), options.Conntrack);
         return ReadMaps(top.Section("maps"), maglev, options) with
         {
-            Selection = ReadSelection(top.Section("loadBalancer"), maglev, options.Selection),
+            Selection = ReadSelection(loadBalancer, maglev, options.Selection),
+            ServesExternalIps = loadBalancer.Flag("externalIPs", options.ServesExternalIps),
             ManifestDirectory = top.Text("manifests") ?? options.ManifestDirectory,
             ApiServers = [.. ReadServers(top)],
             ServiceCidrs = top.Prefixes("serviceCIDRs"),

@@ -90,6 +90,7 @@ public static class EffectiveConfiguration
             ["loadBalancer"] = new JsonObject
             {
                 ["algorithm"] = AlgorithmNames.Of(options.Selection.Algorithm),
+                ["externalIPs"] = options.ServesExternalIps,
                 ["onBackendGone"] = BackendGonePolicyNames.Of(options.Selection.BackendGone),
             },
             ["maglev"] = new JsonObject

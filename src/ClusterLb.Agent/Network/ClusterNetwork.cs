@@ -39,6 +39,7 @@ internal sealed class ClusterNetwork(AgentOptions options, ClusterStateStore sto
         LocalhostNodePorts = options.LocalhostNodePorts,
         DropsMidStream = options.Conntrack.DropMidStream,
         AnswersPing = options.Dataplane.AnswerPing,
+        ServesExternalIps = options.ServesExternalIps,
         MasqueradeAll = options.MasqueradeAll,
         Timeouts = options.Conntrack.ToTimeouts(),
     };

@@ -9,5 +9,7 @@ namespace ClusterLb.ControlPlane.Compiler;
 /// <param name="PrimaryIpv4">Masquerade address; the default value if there is none. Matters to source ranges alone (R26).</param>
 /// <param name="PrimaryIpv6">As <paramref name="PrimaryIpv4"/>.</param>
 /// <param name="AnswersPing">Load balancers' addresses answer pings, so they are marked.</param>
+/// <param name="ServesExternalIps">External IPs are frontends; without it nobody is led astray by one (CVE-2020-8554).</param>
 public sealed record NodeView(
-    string Name, string Zone = "", IpAddr PrimaryIpv4 = default, IpAddr PrimaryIpv6 = default, bool AnswersPing = false);
+    string Name, string Zone = "", IpAddr PrimaryIpv4 = default, IpAddr PrimaryIpv6 = default, bool AnswersPing = false,
+    bool ServesExternalIps = true);

@@ -33,6 +33,7 @@ public static class ServiceCompiler
         {
             CreatedAt = service.CreatedAt,
             AddressMarks = [.. AddressMarks(service, node)],
+            ExternalIps = service.ExternalIps,
             Health = ServiceHealth.Of(state, node.Name),
         };
     }
@@ -77,7 +78,7 @@ public static class ServiceCompiler
         };
 
         bool isExternalLocal = service.ExternalTrafficPolicy == TrafficPolicy.Local;
-        foreach ((FrontendKey key, ServiceFlags kind) in ExternalFrontends(service, port, isIpv4, hasSources: !sources.IsEmpty))
+        foreach ((FrontendKey key, ServiceFlags kind) in ExternalFrontends(service, port, isIpv4, hasSources: !sources.IsEmpty, node))
         {
             if (frontends.Exists(known => known.Key == key))
             {
@@ -110,7 +111,7 @@ public static class ServiceCompiler
 
     /// <summary>External frontends of one family (R4). LB addresses come first: an address that is an external IP too stays filtered.</summary>
     private static IEnumerable<(FrontendKey Key, ServiceFlags Kind)> ExternalFrontends(
-        Service service, ServicePort port, bool isIpv4, bool hasSources)
+        Service service, ServicePort port, bool isIpv4, bool hasSources, NodeView node)
     {
         foreach (IpAddr address in service.LoadBalancerIps.Where(ip => ip.IsIpv4 == isIpv4))
         {
@@ -119,7 +120,7 @@ public static class ServiceCompiler
                 ServiceFlags.LoadBalancer | (hasSources ? ServiceFlags.SourceRange : ServiceFlags.None));
         }
 
-        foreach (IpAddr address in service.ExternalIps.Where(ip => ip.IsIpv4 == isIpv4))
+        foreach (IpAddr address in node.ServesExternalIps ? service.ExternalIps.Where(ip => ip.IsIpv4 == isIpv4) : [])
         {
             yield return (new FrontendKey(address, port.Port, port.Protocol), ServiceFlags.ExternalIp);
         }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using ClusterLb.ControlPlane.Model;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
@@ -18,6 +19,9 @@ public sealed record ServiceImage(ObjectName Service, IReadOnlyList<ServicePortI
 
     /// <summary>Addresses of the service that are known whatever the port.</summary>
     public IReadOnlyList<AddressMark> AddressMarks { get; init; } = [];
+
+    /// <summary>spec.externalIPs, whether they are frontends here or not.</summary>
+    public ImmutableArray<IpAddr> ExternalIps { get; init; } = [];
 
     /// <summary>The image of a service that does not exist.</summary>
     public static ServiceImage Nothing(ObjectName service) => new(service, [], []);

@@ -40,6 +40,9 @@ public sealed record NetworkInputs
     /// <summary>Pings of ClusterIPs and load balancers' addresses are answered.</summary>
     public bool AnswersPing { get; init; }
 
+    /// <summary>External IPs of services are frontends.</summary>
+    public bool ServesExternalIps { get; init; } = true;
+
     /// <summary>TCP segments of connections that are not known are dropped instead of reset.</summary>
     public bool DropsMidStream { get; init; }
 

@@ -1,6 +1,8 @@
+using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.ControlPlane.Reconciler;
@@ -70,6 +72,13 @@ public sealed partial class ReconcileLoop : IDisposable
     {
         add => _tally.TopologyDecided += value;
         remove => _tally.TopologyDecided -= value;
+    }
+
+    /// <summary>Raised for a service with external IPs, once for as long as they are the same; on the thread of the loop.</summary>
+    public event Action<ObjectName, ImmutableArray<IpAddr>>? ExternalIpsSeen
+    {
+        add => _tally.ExternalIpsSeen += value;
+        remove => _tally.ExternalIpsSeen -= value;
     }
 
     /// <summary>How far the maps are. Any thread.</summary>
@@ -292,7 +301,13 @@ public sealed partial class ReconcileLoop : IDisposable
             NodeImage image = NodeImage.Compile(network, changes.Node);
             _reconciler.Sync(image);
             _networkVersion = changes.NetworkVersion;
-            _node = _node with { PrimaryIpv4 = image.Node.PrimaryIpv4, PrimaryIpv6 = image.Node.PrimaryIpv6, AnswersPing = network.AnswersPing };
+            _node = _node with
+            {
+                PrimaryIpv4 = image.Node.PrimaryIpv4,
+                PrimaryIpv6 = image.Node.PrimaryIpv6,
+                AnswersPing = network.AnswersPing,
+                ServesExternalIps = network.ServesExternalIps,
+            };
         }
 
         _hadChanges |= changes.NetworkChanged || changes.Services.Count > 0;
@@ -312,6 +327,11 @@ public sealed partial class ReconcileLoop : IDisposable
         if (before.AnswersPing != _node.AnswersPing)
         {
             _taken.UnionWith(_store.ServicesWhere(s => !s.LoadBalancerIps.IsEmpty));
+        }
+
+        if (before.ServesExternalIps != _node.ServesExternalIps)
+        {
+            _taken.UnionWith(_store.ServicesWhere(s => !s.ExternalIps.IsEmpty));
         }
 
         _isSourceComplete = changes.IsSourceComplete;

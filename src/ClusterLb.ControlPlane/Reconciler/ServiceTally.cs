@@ -2,16 +2,22 @@ using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using ClusterLb.ControlPlane.Compiler;
 using ClusterLb.ControlPlane.Model;
+using ClusterLb.Dataplane;
 
 namespace ClusterLb.ControlPlane.Reconciler;
 
-/// <summary>What is told of all services together, kept up as one after the other is compiled: health checks, missing local backends, and what
-/// became of hints.</summary>
+/// <summary>What is told of all services together, kept up as one after the other is compiled: health checks, missing local backends, what
+/// became of hints, and external IPs.</summary>
 internal sealed class ServiceTally
 {
     private readonly Dictionary<ObjectName, NoLocalBackends> _lacking = []; // of services that lack some
 
     private readonly Dictionary<ObjectName, Dictionary<ServicePortKey, TopologyDecision>> _topology = []; // of services with hints
+
+    private readonly Dictionary<ObjectName, ImmutableArray<IpAddr>> _externalIps = []; // of services that have some
+
+    /// <summary>Raised for a service whose external IPs are new or others than before.</summary>
+    public event Action<ObjectName, ImmutableArray<IpAddr>>? ExternalIpsSeen;
 
     /// <summary>Raised for a service port whose hints are used otherwise than before, or not used for another reason than before.</summary>
     public event Action<ServicePortKey, TopologyDecision>? TopologyDecided;
@@ -36,6 +42,22 @@ internal sealed class ServiceTally
         }
 
         CountTopology(image);
+        CountExternalIps(image);
+    }
+
+    private void CountExternalIps(ServiceImage image)
+    {
+        _externalIps.Remove(image.Service, out ImmutableArray<IpAddr> before);
+        if (image.ExternalIps.IsEmpty)
+        {
+            return;
+        }
+
+        _externalIps.Add(image.Service, image.ExternalIps);
+        if (before.IsDefault || !before.AsSpan().SequenceEqual(image.ExternalIps.AsSpan()))
+        {
+            ExternalIpsSeen?.Invoke(image.Service, image.ExternalIps);
+        }
     }
 
     private void CountTopology(ServiceImage image)

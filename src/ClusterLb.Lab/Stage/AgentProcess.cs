@@ -160,6 +160,7 @@ public sealed class AgentProcess
               mtu: {{mtu}}
               queues: {{queues}}
             dataplane: {answerPing: true}
+            loadBalancer: { {{settings.LoadBalancer}} }
             # Two nodes and some tests share this machine's memory.
             maps: {services: 4096, backends: 4096, frontends: 4096, serving: 4096, eligible: 1024, servicePorts: 1024, networks: 256}
             conntrack: {ipv4: {{settings.Flows}}, ipv6: {{settings.Flows}}{{(settings.Conntrack.Length > 0 ? ", " + settings.Conntrack : "")}}}

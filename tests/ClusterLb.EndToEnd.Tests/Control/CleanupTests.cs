@@ -108,9 +108,12 @@ public sealed class CleanupTests(BareLabFixture fixture)
     private static List<string> WithoutSettings(IEnumerable<string> snapshot) =>
         [.. snapshot.Where(line => !line.StartsWith("/proc/sys/", StringComparison.Ordinal))];
 
-    internal static async Task StartAsync(AgentProcess agent, string fields = "")
+    internal static Task StartAsync(AgentProcess agent, string fields = "") =>
+        StartAsync(agent, fields.Length > 0 ? new LabSettings(fields) : new LabSettings());
+
+    internal static async Task StartAsync(AgentProcess agent, LabSettings settings)
     {
-        agent.WriteConfig(mtu: 1500, fields.Length > 0 ? new LabSettings(fields) : null);
+        agent.WriteConfig(mtu: 1500, settings);
         agent.Start();
         await agent.WaitUntilHealthyAsync(Patience);
     }

@@ -30,7 +30,7 @@ public sealed class NodeConfigurationTests : IAsyncLifetime
             EndsWithThisProcess = true,
             Topology = topology with
             {
-                Services = [topology.Service("on-node-b") with { Exposure = new LabExposure(NodePort - 80) }],
+                Services = [topology.Service("on-node-b") with { Exposure = new LabExposure(NodePort - 80) { ExternalIps = [OnLoopback] } }],
             },
         }, _ => { });
         Tool.Run("ip", ["-n", Agent.Namespace.Name, "addr", "add", $"{OnLoopback}/32", "dev", "lo"]);
@@ -82,6 +82,52 @@ public sealed class NodeConfigurationTests : IAsyncLifetime
             Assert.NotNull(outside.Answer);
             Assert.NotEqual(outside.LocalAddress, outside.Answer.Client);
         }
+    }
+
+    [LabFact]
+    public async Task Pods_are_told_anew_when_the_interface_that_leads_to_them_is_another()
+    {
+        await CleanupTests.StartAsync(Agent, "detectLocalMode: InterfaceNamePrefix\ndetectLocal: {interfaceNamePrefix: eni-}");
+        LabPod pod = _lab.Topology.Pods.Single(p => p.Name == "client-a");
+        await Eventually.IsAsync("it is a pod", () => KeepsAddressAsync(pod.Name));
+
+        Rename(pod, pod.NodeInterface, "veth-other");
+        await Eventually.IsAsync("it is none", async () => !await KeepsAddressAsync(pod.Name));
+
+        Rename(pod, "veth-other", pod.NodeInterface);
+        await Eventually.IsAsync("it is one again", () => KeepsAddressAsync(pod.Name));
+    }
+
+    [LabTheory]
+    [InlineData(true, "", "External IPs served")]
+    [InlineData(false, "refused", "External IPs not served")]
+    public async Task External_addresses_are_served_unless_they_are_turned_off(bool areServed, string failure, string said)
+    {
+        await CleanupTests.StartAsync(Agent, new LabSettings { LoadBalancer = areServed ? "" : "externalIPs: false" });
+        await Eventually.IsAsync("the node port answers", async () => (await DialAsync("client", Agent.Node.Ipv4)).Answer is not null);
+
+        Assert.Equal(failure, (await DialAsync("client", OnLoopback, 80)).Failure);
+        string line = Assert.Single(await File.ReadAllLinesAsync(Agent.LogFile), line => line.Contains("External IPs", StringComparison.Ordinal));
+        Assert.Contains($"\"{said}\" service=\"default/on-node-b\" addresses=\"{OnLoopback}\"", line, StringComparison.Ordinal);
+    }
+
+    /// <summary>A link that is down loses its routes.</summary>
+    private void Rename(LabPod pod, string from, string to)
+    {
+        string mac = Tool.Run("ip", ["netns", "exec", _lab.Namespace(pod.Name).Name, "cat", "/sys/class/net/eth0/address"]).Trim();
+        foreach (string step in (string[])[
+            $"link set {from} down", $"link set {from} name {to}", $"link set {to} up",
+            $"route add {pod.Ipv4}/32 dev {to} scope link", $"neigh replace {pod.Ipv4} lladdr {mac} dev {to} nud permanent"])
+        {
+            Tool.Run("ip", ["-n", Agent.Namespace.Name, .. step.Split(' ')]);
+        }
+    }
+
+    private async Task<bool> KeepsAddressAsync(string pod)
+    {
+        Attempt attempt = await DialAsync(pod, _lab.Topology.Service("on-node-b").ClusterIp(ipv6: false), 80);
+        Assert.NotNull(attempt.Answer);
+        return attempt.LocalAddress == attempt.Answer.Client;
     }
 
     private Task<Attempt> DialAsync(string from, IpAddr address, int port = NodePort) => Connector.OnceAsync(

@@ -17,5 +17,5 @@ public sealed class FullTablesLabFixture : LabFixture
     protected override string Tag => "t";
 
     protected override LabSettings Settings => new(
-        "iptables: {minSyncPeriod: 20ms, syncPeriod: 2s}", $"affinity: {Affinity}, fragments: {Fragments}", Flows);
+        "iptables: {minSyncPeriod: 20ms, syncPeriod: 2s}", $"affinity: {Affinity}, fragments: {Fragments}", Flows: Flows);
 }

@@ -94,6 +94,7 @@ public sealed class AgentOptionsReaderTests
         dataplane: {onStop: stop, answerPing: true, nice: -5}
         admin: {group: wheel}
         apiServers: ["https://10.0.0.1:6443", "https://[fd00::2]:6443"]
+        loadBalancer: {externalIPs: false}
         """;
 
     [Fact]
@@ -127,6 +128,7 @@ public sealed class AgentOptionsReaderTests
         Assert.True(options.Steering is { AcceptForwarding: true, BridgedPods: BridgeFix.Masquerade });
         Assert.Equal((1024, 2048, 65_536), (options.Maps.Services, options.Maps.Backends, options.Maps.Frontends));
         Assert.True(options.Dataplane is { StopWithAgent: true, AnswerPing: true, Nice: -5 });
+        Assert.False(options.ServesExternalIps);
         Assert.Equal("wheel", options.AdminGroup);
         Assert.Equal("/var/lib/kube-proxy/kubeconfig.conf", options.KubeconfigFile);
         Assert.Equal(["https://10.0.0.1:6443/", "https://[fd00::2]:6443/"], options.ApiServers.Select(server => server.ToString()));
