@@ -125,6 +125,22 @@ public sealed class ObjectTests(ApiServerFixture fixture) : ApiServerTestBase(fi
     }
 
     [Fact]
+    public async Task A_slice_as_large_as_the_server_takes_is_served_whole_and_changes_in_one_place()
+    {
+        string[] addresses = [.. Enumerable.Range(0, 1000).Select(i => $"10.245.{i / 250}.{i % 250 + 1}")];
+        await CreateAsync("web", 8, addresses);
+        await Eventually.IsAsync("all are served", () => AreServed(addresses));
+
+        addresses[500] = "10.245.9.9";
+        await Fixture.SetEndpointsAsync(Space, "web-1", addresses);
+        await Eventually.IsAsync("the other one is served", () => AreServed(addresses));
+        Assert.Empty(Node.Faults);
+
+        bool AreServed(IEnumerable<string> wanted) =>
+            Node.BackendsOf(ApiServerFixture.AddressOf(8), 80) is { } found && found.ToHashSet().SetEquals(wanted.Select(a => $"{a}:8080"));
+    }
+
+    [Fact]
     public async Task Times_from_the_future_and_the_past_and_of_no_sense_do_not_matter()
     {
         await CreateAsync("web", 7, "10.244.1.5");
