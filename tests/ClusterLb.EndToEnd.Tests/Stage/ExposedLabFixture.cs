@@ -18,11 +18,14 @@ public class ExposedLabFixture : LabFixture
 
     protected override string Tag => "x";
 
+    /// <summary>Nodes and pods.</summary>
+    protected virtual LabTopology Plain => LabTopology.Default;
+
     protected override LabTopology Initial
     {
         get
         {
-            LabTopology lab = LabTopology.Default;
+            LabTopology lab = Plain;
             IReadOnlyList<LabServicePort> ports = lab.Service("web").Ports;
             LabServicePort[] sctp = [new("sctp", SctpPort, "SCTP", SctpTargetPort), new("sctp-same", SctpTargetPort, "SCTP", SctpTargetPort)];
             LabPod web1 = lab.Pod("web-1");

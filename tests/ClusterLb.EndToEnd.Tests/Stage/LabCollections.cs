@@ -51,11 +51,18 @@ public sealed class ExposedLabCollection : ICollectionFixture<ExposedLabFixture>
     public const string Name = "lab with exposed services";
 }
 
-/// <summary>The same lab, without offloads on the nodes' side of every link.</summary>
+/// <summary>The same lab, without offloads on the nodes' side of every link, and with one queue per device.</summary>
 [CollectionDefinition(Name)]
 public sealed class PlainExposedLabCollection : ICollectionFixture<PlainExposedLabFixture>
 {
     public const string Name = "lab with exposed services, without offloads";
+}
+
+/// <summary>The same lab, with pods on bridges.</summary>
+[CollectionDefinition(Name)]
+public sealed class BridgedExposedLabCollection : ICollectionFixture<BridgedExposedLabFixture>
+{
+    public const string Name = "lab with exposed services and bridged pods";
 }
 
 /// <summary>A lab without ClusterLb.</summary>

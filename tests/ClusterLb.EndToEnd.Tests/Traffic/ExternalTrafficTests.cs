@@ -220,3 +220,6 @@ public sealed class ExternalTraffic_with_offloads(ExposedLabFixture fixture) : E
 
 [Collection(PlainExposedLabCollection.Name)]
 public sealed class ExternalTraffic_without_offloads(PlainExposedLabFixture fixture) : ExternalTrafficTests(fixture);
+
+[Collection(BridgedExposedLabCollection.Name)]
+public sealed class ExternalTraffic_with_bridged_pods(BridgedExposedLabFixture fixture) : ExternalTrafficTests(fixture);

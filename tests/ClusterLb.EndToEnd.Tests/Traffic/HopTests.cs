@@ -7,8 +7,7 @@ using ClusterLb.Lab.Stage;
 namespace ClusterLb.EndToEnd.Tests.Traffic;
 
 /// <summary>A service is as many hops away as its backend is, and who drops a packet in between is heard of.</summary>
-[Collection(LabCollection.Name)]
-public sealed class HopTests(LabFixture fixture)
+public abstract class HopTests(LabFixture fixture)
 {
     /// <summary>From, service, its backend, and how many routers are between the two.</summary>
     public static IEnumerable<object[]> Paths =>
@@ -79,3 +78,9 @@ public sealed class HopTests(LabFixture fixture)
         }
     }
 }
+
+[Collection(LabCollection.Name)]
+public sealed class Hops_with_offloads(LabFixture fixture) : HopTests(fixture);
+
+[Collection(PlainLabCollection.Name)]
+public sealed class Hops_without_offloads(PlainLabFixture fixture) : HopTests(fixture);

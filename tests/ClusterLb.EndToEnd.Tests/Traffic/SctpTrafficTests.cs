@@ -141,3 +141,6 @@ public sealed class SctpTraffic_with_offloads(ExposedLabFixture fixture) : SctpT
 
 [Collection(PlainExposedLabCollection.Name)]
 public sealed class SctpTraffic_without_offloads(PlainExposedLabFixture fixture) : SctpTrafficTests(fixture);
+
+[Collection(BridgedExposedLabCollection.Name)]
+public sealed class SctpTraffic_with_bridged_pods(BridgedExposedLabFixture fixture) : SctpTrafficTests(fixture);
