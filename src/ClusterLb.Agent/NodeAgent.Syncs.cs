@@ -13,7 +13,7 @@ namespace ClusterLb.Agent;
 public sealed partial class NodeAgent
 {
     /// <summary>A change touches a few pages, and the kernel maps the fifteen around each: 200 KiB, which nobody needs for the next one.</summary>
-    private const int SyncsBetweenTrims = 32;
+    private const int SyncsBetweenTrims = 16;
 
     private long _resyncsSeen; // of the reconcile loop's thread
     private int _syncsSinceTrim; // of the reconcile loop's thread

@@ -10,7 +10,7 @@ namespace ClusterLb.Tests.Simulation;
 /// </summary>
 public sealed class SimulationTests(ITestOutputHelper output)
 {
-    private const int DefaultHistories = 600;
+    private const int DefaultHistories = 2_000;
     private const int Steps = 300;
     private const int FirstSeed = 1;
     private const int MostShrinkingRuns = 600;
