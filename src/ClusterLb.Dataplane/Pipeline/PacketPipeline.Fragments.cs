@@ -65,6 +65,13 @@ public sealed partial class PacketPipeline
         HeaderOffsets of = at with { Protocol = meta.Tuple.Protocol };
         if (_flows.TryLookup(meta.Tuple, nowMs, out FlowHit flow))
         {
+            if (flow.IsOrphan)
+            {
+                // Its time of expiry says since when it waits for an answer (OrphanPass.LifeMs), and the first part has set it.
+                _flows.RecordOrphan(flow, FlowState.None, FlowState.None, expiresMs: 0, at.TotalLength);
+                return Translate(buffer[..meta.Length], of, flow, ref meta);
+            }
+
             return Forward(buffer[..meta.Length], of, flow, ref meta, nowMs);
         }
 

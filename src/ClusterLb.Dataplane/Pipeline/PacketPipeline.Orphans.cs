@@ -26,7 +26,6 @@ public sealed partial class PacketPipeline
             added |= FlowState.AnswerDue;
             expiresMs = isAsked ? 0 : nowMs + OrphanPass.LifeMs;
         }
-
         else if (!isGone && (at.TcpFlags & TcpFlags.Rst) != TcpFlags.None)
         {
             expiresMs = nowMs + _timeouts.Of(at.Protocol, flow.State | added); // the client has given up: nothing is waited for

@@ -47,6 +47,37 @@ public sealed class OrphanTests
     }
 
     [Fact]
+    public void A_question_that_comes_in_parts_is_waited_for_no_longer_than_a_whole_one()
+    {
+        using PipelineFixture lb = Departed();
+        for (uint id = 1; id <= 2; id++)
+        {
+            foreach (byte[] part in Packet.Tcp(Client, Frontend).Push("").Payload(3000).Fragments(1480, id))
+            {
+                lb.Send(part);
+                Assert.Equal((Verdict.Forward, "10.244.1.5"), (lb.Verdict, lb.Meta.Translated.Destination.ToString()));
+            }
+
+            lb.Later(AnswerTime / 2);
+        }
+
+        Assert.StartsWith("reject: ", lb.Send(Packet.Tcp(Client, Frontend).Push("question")), StringComparison.Ordinal);
+        Assert.Equal(DropReason.BackendGone, lb.Meta.DropReason);
+    }
+
+    [Fact]
+    public void The_rest_of_a_segment_keeps_no_connection_that_is_given_up()
+    {
+        using PipelineFixture lb = Departed();
+        IReadOnlyList<byte[]> parts = Packet.Tcp(Client, Frontend).Push("").Payload(3000).Fragments(1480);
+        lb.Send(parts[0]);
+        Assert.Equal([AskedForReset], lb.LookForOrphans(AnswerTime));
+        lb.Send(parts[1]);
+
+        Assert.Equal(OrphanPass.LifeMs / 1000, Assert.Single(lb.List()).RemainingSeconds, tolerance: 1);
+    }
+
+    [Fact]
     public void An_answer_in_time_ends_the_waiting()
     {
         using PipelineFixture lb = Departed();
