@@ -66,10 +66,13 @@ internal sealed class ClusterLbProxy(ClusterSettings settings, Kubectl kubectl, 
     {
         foreach ((string node, NetworkNamespace ns) in settings.Nodes)
         {
-            // The dataplane and the one that would follow it at once: what a machine out of memory would end too.
             int[] dataplanes = part == ProxyPart.Agent ? [] : await DataplanesOfAsync(node, ns);
             BoundProcess agent = _agents[node];
-            int[] ends = [.. part == ProxyPart.Dataplane ? [] : (int[])[agent.Id], .. part == ProxyPart.Dataplane ? dataplanes.Take(1) : dataplanes];
+            int[] ends =
+            [
+                .. part == ProxyPart.Dataplane ? [] : (int[])[agent.Id],
+                .. part == ProxyPart.All ? dataplanes : dataplanes.Take(1),
+            ];
             Tool.Run("kill", [kill ? "-KILL" : "-TERM", .. ends.Select(pid => pid.ToString(CultureInfo.InvariantCulture))]);
             if (part != ProxyPart.Dataplane)
             {

@@ -9,6 +9,9 @@ internal enum ProxyPart
     /// <summary>The one that translates packets.</summary>
     Dataplane,
 
-    /// <summary>Both at once.</summary>
+    /// <summary>Both at once. The process that waits to follow the dataplane is left.</summary>
     Both,
+
+    /// <summary>All processes at once.</summary>
+    All,
 }

@@ -55,7 +55,11 @@ internal static class Request
     }
 
     /// <summary>One UDP datagram on a connected socket, and the answer to it.</summary>
-    public static async Task<Answer> AskAsync(Socket socket, byte[] question, TimeSpan timeout)
+    /// <param name="socket">Connected.</param>
+    /// <param name="question">The datagram.</param>
+    /// <param name="timeout">For the answer.</param>
+    /// <param name="isAnswer">What else arrives is thrown away: a late answer to another question. Default: the first one is it.</param>
+    public static async Task<Answer> AskAsync(Socket socket, byte[] question, TimeSpan timeout, Func<string, bool>? isAnswer = null)
     {
         long started = Stopwatch.GetTimestamp();
         using var limit = new CancellationTokenSource(timeout);
@@ -63,8 +67,14 @@ internal static class Request
         try
         {
             await socket.SendAsync(question, limit.Token);
-            int length = await socket.ReceiveAsync(buffer, limit.Token);
-            return new Answer(Encoding.Latin1.GetString(buffer, 0, length), "", Stopwatch.GetElapsedTime(started));
+            while (true)
+            {
+                string text = Encoding.Latin1.GetString(buffer, 0, await socket.ReceiveAsync(buffer, limit.Token));
+                if (isAnswer is null || isAnswer(text))
+                {
+                    return new Answer(text, "", Stopwatch.GetElapsedTime(started));
+                }
+            }
         }
         catch (SocketException e)
         {

@@ -126,25 +126,12 @@ internal sealed class ChangeLoad : IAsyncDisposable
         Count(step, step.NewUdp, "new UDP", await EchoAsync(socket, 0));
     }
 
-    // An answer that comes late, to a question before, is none to this one: it is read and thrown away.
-    private static async Task<Answer> EchoAsync(Socket socket, int number)
+    // An ICMP error about the question before waits on the socket, too: it was counted then.
+    private static Task<Answer> EchoAsync(Socket socket, int number)
     {
+        _ = socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error);
         string message = number.ToString(CultureInfo.InvariantCulture);
-        byte[] late = new byte[64];
-        while (socket.Available > 0)
-        {
-            try
-            {
-                await socket.ReceiveAsync(late);
-            }
-            catch (SocketException)
-            {
-                // an ICMP error about the question before; it was counted then
-            }
-        }
-
-        Answer answer = await Request.AskAsync(socket, Encoding.ASCII.GetBytes("echo " + message), UdpPatience);
-        return answer.Failure.Length == 0 && answer.Body != message ? answer with { Failure = "a wrong echo" } : answer;
+        return Request.AskAsync(socket, Encoding.ASCII.GetBytes("echo " + message), UdpPatience, answer => answer == message);
     }
 
     private static void Count(ChangeResult step, Tally tally, string kind, Answer answer)

@@ -8,8 +8,7 @@ internal sealed class ChangeScenario(ServiceUnderTest service, IReadOnlyList<Ori
 {
     public const int Pods = 6;
 
-    private const int Kills = 10;
-    private const int Terms = 5;
+    private const int Ends = 10;
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan ScalePause = TimeSpan.FromSeconds(6);
     private static readonly TimeSpan BetweenKills = TimeSpan.FromSeconds(1);
@@ -37,10 +36,10 @@ internal sealed class ChangeScenario(ServiceUnderTest service, IReadOnlyList<Ori
                 await StepAsync("two pods at a time deleted by force, 3 times", DeleteAsync);
                 foreach (ProxyPart part in Enum.GetValues<ProxyPart>())
                 {
-                    await StepAsync($"{NameOf(part)} killed (-9) {Kills} times on every node", () => EndAsync(proxy, part, Kills, kill: true), proxy.Has(part));
+                    await StepAsync($"{NameOf(part)} killed (-9) {Ends} times on every node", () => EndAsync(proxy, part, Ends, kill: true), proxy.Has(part));
                 }
 
-                await StepAsync($"agent ended (TERM) and started {Terms} times", () => EndAsync(proxy, ProxyPart.Agent, Terms, kill: false), proxy.Has(ProxyPart.Agent));
+                await StepAsync($"agent ended (TERM) and started {Ends} times", () => EndAsync(proxy, ProxyPart.Agent, Ends, kill: false), proxy.Has(ProxyPart.Agent));
             }
 
             return new ChangeColumn(proxy.Name, (before, MachineLoad.Average()), _results);
@@ -55,7 +54,8 @@ internal sealed class ChangeScenario(ServiceUnderTest service, IReadOnlyList<Ori
     {
         ProxyPart.Agent => "agent",
         ProxyPart.Dataplane => "dataplane",
-        _ => "agent and dataplane",
+        ProxyPart.Both => "agent and dataplane",
+        _ => "agent, dataplane and successor",
     };
 
     private async Task StepAsync(string name, Func<Task> change, bool applies = true)

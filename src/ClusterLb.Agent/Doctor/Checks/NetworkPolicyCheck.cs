@@ -12,31 +12,33 @@ internal sealed class NetworkPolicyCheck : ICheck
     /// <inheritdoc/>
     public Finding Look(NodeFacts node)
     {
-        foreach ((string who, Func<FirewallChain, bool> isEgress, Func<FirewallChain, bool> isAny) in Enforcers)
-        {
-            if (!node.ForeignChains.Any(isAny))
-            {
-                continue;
-            }
-
-            int egress = node.ForeignChains.Count(chain => isEgress(chain));
-            return egress == 0
-                ? Finding.Ok($"{who} enforces policies here, none of them on what pods send; those on what pods receive see the client's address")
+        (string Who, int Egress)[] here =
+        [
+            .. Enforcers.Where(enforcer => node.ForeignChains.Any(enforcer.IsAny))
+                .Select(enforcer => (enforcer.Who, node.ForeignChains.Count(enforcer.IsEgress))),
+        ];
+        (string Who, int Egress)[] strict = [.. here.Where(enforcer => enforcer.Egress > 0)];
+        return here.Length == 0 ? Finding.Ok("nobody is known to enforce NetworkPolicy by rules on pods' interfaces")
+            : strict.Length == 0
+                ? Finding.Ok($"enforced by {Names(here)}, nothing of it on what pods send; policies on what pods receive see the client's address")
                 : Finding.Warning(
-                    $"{who} has {egress} chains with egress policies on what pods send",
+                    $"{Names(strict)} has {strict.Sum(enforcer => enforcer.Egress)} chains with egress policies on what pods send",
                     "such a policy sees the service's address, not the chosen pod's: one that allows pods by label blocks the way to their services",
                     "allow the service range in such policies (it then allows every service; ingress policies of the backends still hold), or enforce them elsewhere: docs/coexistence.md");
-        }
 
-        return Finding.Ok("nobody is known to enforce NetworkPolicy by rules on pods' interfaces");
+        static string Names((string Who, int)[] enforcers) => string.Join(" and ", enforcers.Select(enforcer => enforcer.Who));
     }
+
+    // filter-cali-…: the same chains with the nftables backend.
+    private static bool IsCalico(string chain, string kind) =>
+        chain.StartsWith("cali-" + kind, StringComparison.Ordinal) || chain.StartsWith("filter-cali-" + kind, StringComparison.Ordinal);
 
     private static readonly (string Who, Func<FirewallChain, bool> IsEgress, Func<FirewallChain, bool> IsAny)[] Enforcers =
     [
         // cali-fw-INTERFACE: from the workload; it has a policy if it jumps to a cali-po- chain (policy, outbound).
-        ("Calico", chain => chain.Name.StartsWith("cali-fw-", StringComparison.Ordinal)
-            && chain.Rules.Any(rule => rule.Target.StartsWith("cali-po-", StringComparison.Ordinal) || rule.Text.Contains("cali-po-", StringComparison.Ordinal)),
-            chain => chain.Name.StartsWith("cali-", StringComparison.Ordinal)),
+        ("Calico", chain => IsCalico(chain.Name, "fw-")
+            && chain.Rules.Any(rule => IsCalico(rule.Target, "po-") || rule.Text.Contains("cali-po-", StringComparison.Ordinal)),
+            chain => IsCalico(chain.Name, "")),
         ("kube-router", chain => chain.Name.StartsWith("KUBE-POD-FW-", StringComparison.Ordinal)
             && chain.Rules.Any(rule => rule.Target.StartsWith("KUBE-NWPLCY-", StringComparison.Ordinal)),
             chain => chain.Name.StartsWith("KUBE-ROUTER-", StringComparison.Ordinal) || chain.Name.StartsWith("KUBE-POD-FW-", StringComparison.Ordinal)),

@@ -117,6 +117,23 @@ public sealed class CoexistenceCheckTests
     public void Egress_policies_on_pods_interfaces_are_told(string chains, CheckVerdict want) =>
         Assert.Equal(want, new NetworkPolicyCheck().Look(Node($"*filter\n{chains}\nCOMMIT\n")).Verdict);
 
+    [Fact]
+    public void Egress_policies_in_Calicos_nftables_are_told_too_and_another_enforcer_hides_none()
+    {
+        FirewallChain weave = new() { Program = "iptables", Family = "ip", Table = "filter", Name = "WEAVE-NPC" };
+        FirewallChain calico = new()
+        {
+            Program = "nft",
+            Family = "ip",
+            Table = "calico",
+            Name = "filter-cali-fw-cali12",
+            Rules = [new FirewallRule { Text = "", Target = "filter-cali-po-_x" }],
+        };
+
+        Assert.Contains("Calico has 1 chains", new NetworkPolicyCheck().Look(Node([weave, calico])).Text, StringComparison.Ordinal);
+        Assert.Equal(CheckVerdict.Ok, new NetworkPolicyCheck().Look(Node([weave, calico with { Rules = [] }])).Verdict);
+    }
+
     private static NodeFacts Node(string iptables) => Node(IptablesSave.Parse("iptables", iptables));
 
     private static NodeFacts Node(IReadOnlyList<FirewallChain> chains) => new() { StateDirectory = "/run/clusterlb-of-nobody", Firewall = chains };
