@@ -38,6 +38,9 @@ public sealed record AgentRecord
     /// <summary>Where pods live, as configured.</summary>
     public IReadOnlyList<string> ClusterCidrs { get; init; } = [];
 
+    /// <summary>Source ports of masqueraded connections, as configured; empty: the usual ones.</summary>
+    public string SnatPorts { get; init; } = "";
+
     /// <summary>Where /healthz answers; empty if nowhere.</summary>
     public string HealthzBindAddress { get; init; } = "";
 
@@ -97,6 +100,7 @@ public sealed record AgentRecord
         Kubeconfig = options.KubeconfigFile,
         ServiceCidrs = [.. options.ServiceCidrs.Select(prefix => prefix.ToString())],
         ClusterCidrs = [.. options.ClusterCidrs.Select(prefix => prefix.ToString())],
+        SnatPorts = options.Conntrack.SnatPorts.ToString(),
         HealthzBindAddress = options.HealthzBindAddress?.ToString() ?? "",
         MetricsBindAddress = options.MetricsBindAddress?.ToString() ?? "",
     };

@@ -56,30 +56,22 @@ internal static class Preflight
         }
     }
 
-    /// <summary>Ports of the configuration that the kernel gives to this node's own connections. The usual ones are reserved by steering.</summary>
+    /// <summary>Ports of the configuration that the kernel gives to this node's own connections. The usual ones are cut to fit, see <see cref="SourcePorts"/>.</summary>
     /// <param name="wanted">conntrack.snatPorts.</param>
     /// <param name="ephemeral">net.ipv4.ip_local_port_range.</param>
     /// <param name="reserved">net.ipv4.ip_local_reserved_ports.</param>
     internal static string? SnatPortProblem(SnatPortRanges wanted, (int First, int Last) ephemeral, string? reserved)
     {
-        if (wanted == SnatPortRanges.Default || ephemeral.First < 1 || ephemeral.Last > ushort.MaxValue)
+        if (wanted == SnatPortRanges.Default)
         {
             return null;
         }
 
-        PortRanges kept = PortRanges.Parse(reserved);
-        foreach ((ushort first, ushort last) in wanted.Ranges())
-        {
-            (int from, int to) = (Math.Max(first, ephemeral.First), Math.Min(last, ephemeral.Last));
-            if (from <= to && !kept.Contains(from, to))
-            {
-                return $"conntrack.snatPorts are {wanted}, but the kernel gives {from}-{to} to connections of this node itself " +
-                    $"(net.ipv4.ip_local_port_range is {ephemeral.First}-{ephemeral.Last}): choose ports outside of it, or reserve them by " +
-                    "net.ipv4.ip_local_reserved_ports.";
-            }
-        }
-
-        return null;
+        return SourcePorts.Taken(wanted, ephemeral, reserved) is { } taken
+            ? $"conntrack.snatPorts are {wanted}, but the kernel gives {taken} to connections of this node itself " +
+              $"(net.ipv4.ip_local_port_range is {ephemeral.First}-{ephemeral.Last}): choose ports outside of it, or reserve them by " +
+              "net.ipv4.ip_local_reserved_ports."
+            : null;
     }
 
     /// <summary>True if this process has an effective capability.</summary>

@@ -26,7 +26,7 @@ internal static class ClusterLbConfiguration
             ApiServers = [.. ReadServers(top)],
             ServiceCidrs = top.Prefixes("serviceCIDRs"),
             Tun = options.Tun with { Name = tun.Text("name") ?? options.Tun.Name, Queues = tun.Int("queues", options.Tun.Queues) },
-            Steering = ReadSteering(top, tun, options.Steering) with { SnatFirst = conntrack.SnatPorts.First, SnatLast = conntrack.SnatPorts.Last },
+            Steering = ReadSteering(top, tun, options.Steering),
             Conntrack = conntrack,
             Dataplane = ReadDataplane(top.Section("dataplane"), options.Dataplane),
             AdminGroup = admin.Text("group") is { Length: > 0 } group ? group : options.AdminGroup,

@@ -29,6 +29,7 @@ public static class NodeDoctor
         new DataplaneCheck(),
         new SteeringCheck(),
         new ForwardingCheck(),
+        new SourcePortCheck(),
         .. ChecksOfNode,
     ];
 

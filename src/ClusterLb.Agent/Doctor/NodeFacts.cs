@@ -1,6 +1,7 @@
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.Firewall;
 using ClusterLb.Agent.Steering;
+using ClusterLb.Dataplane.Maps;
 using ClusterLb.Dataplane.Tun;
 
 namespace ClusterLb.Agent.Doctor;
@@ -10,6 +11,7 @@ namespace ClusterLb.Agent.Doctor;
 internal sealed class NodeFacts
 {
     private IReadOnlyList<FirewallChain>? _firewall;
+    private NodeEntry? _inMaps;
 
     /// <summary>DIR.</summary>
     public required string StateDirectory { get; init; }
@@ -44,6 +46,14 @@ internal sealed class NodeFacts
     {
         get => _firewall ??= FirewallSnapshot.Read();
         init => _firewall = value;
+    }
+
+    /// <summary>What the maps tell the dataplane of this node; null if there are no maps.</summary>
+    /// <exception cref="MapFileException">They cannot be read.</exception>
+    public NodeEntry? InMaps
+    {
+        get => _inMaps ??= ReadMaps();
+        init => _inMaps = value;
     }
 
     /// <summary>Those of others.</summary>
@@ -93,6 +103,19 @@ internal sealed class NodeFacts
         catch (AdminException e)
         {
             return (null, e.Message);
+        }
+    }
+
+    private NodeEntry? ReadMaps()
+    {
+        try
+        {
+            using SharedLbMaps maps = SharedLbMaps.OpenForReading(StateDirectory);
+            return maps.Node.TryLookup(0, out NodeEntry entry) ? entry : null;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
         }
     }
 

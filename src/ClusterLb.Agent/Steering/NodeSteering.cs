@@ -72,7 +72,8 @@ public sealed partial class NodeSteering
         _changes = [];
         SteeringPlan plan = SteeringPlan.For(inputs);
         RepairDevice(inputs);
-        RepairSysctls(plan, inputs.Options);
+        RepairSettings(plan.Settings);
+        ReservePorts(inputs.SnatPorts);
         RepairConntrack(inputs.Conntrack);
         foreach (SteeringFamily family in inputs.Families)
         {
@@ -115,7 +116,8 @@ public sealed partial class NodeSteering
     {
         ArgumentNullException.ThrowIfNull(inputs);
         return SteeringPlan.DeviceSettings(inputs).Concat(inputs.Conntrack.Settings()).Where(setting => !_refused.Contains(setting.Name))
-            .All(setting => Sysctls.Read(setting.Name) is var present && (present is null || present == setting.Value));
+            .All(setting => Sysctls.Read(setting.Name) is var present && (present is null || present == setting.Value))
+            && AreReserved(inputs.SnatPorts);
     }
 
     /// <summary>Writes the settings that do not depend on the node's network, before there is any. <see cref="Claim"/> comes first.</summary>
@@ -162,16 +164,6 @@ public sealed partial class NodeSteering
         RunIp(ipv6: false, commands);
     }
 
-    private void RepairSysctls(SteeringPlan plan, SteeringOptions options)
-    {
-        RepairSettings(plan.Settings);
-        (int first, int last) = Sysctls.LocalPortRange();
-        if (last >= options.SnatFirst && first <= options.SnatLast)
-        {
-            ReservePorts(options.SnatFirst, options.SnatLast);
-        }
-    }
-
     private void RepairSettings(IEnumerable<(string Name, string Value)> settings)
     {
         foreach ((string name, string wanted) in settings)
@@ -211,23 +203,30 @@ public sealed partial class NodeSteering
         _file.Save(Record);
     }
 
-    private void ReservePorts(int first, int last)
+    private void ReservePorts(SnatPortRanges ports)
     {
-        string present = Sysctls.Read(Sysctls.ReservedPorts) ?? "";
-        PortRanges reserved = PortRanges.Parse(present);
-        if (reserved.Contains(first, last))
+        if (AreReserved(ports))
         {
             return;
         }
 
+        string present = Sysctls.Read(Sysctls.ReservedPorts) ?? "";
+        PortRanges reserved = PortRanges.Parse(present);
         PortRanges added = PortRanges.Parse(Record.AddedReservedPorts);
-        added.Set(first, last, true);
+        added.Set(ports.First, ports.Last, true);
         Record.ReservedPorts ??= present;
         Record.AddedReservedPorts = added.ToString();
         _file.Save(Record);
-        reserved.Set(first, last, true);
+        reserved.Set(ports.First, ports.Last, true);
         Sysctls.Write(Sysctls.ReservedPorts, reserved.ToString());
         Changed("setting", $"{Sysctls.ReservedPorts}={reserved}");
+    }
+
+    // The kernel would hand out none of the first range anyway, or is told not to.
+    private static bool AreReserved(SnatPortRanges ports)
+    {
+        (int first, int last) = Sysctls.LocalPortRange();
+        return last < ports.First || first > ports.Last || PortRanges.Parse(Sysctls.Read(Sysctls.ReservedPorts)).Contains(ports.First, ports.Last);
     }
 
     private void RepairRoutes(SteeringPlan plan, SteeringOptions options, bool ipv6)

@@ -26,6 +26,7 @@ internal sealed class SteeredNetwork
     private ImmutableArray<IpPrefix> _serviceCidrs = [];
     private (bool Ipv4, bool Ipv6) _bridgeNetfilter; // as it was when the bridges were found
     private bool? _canTakeUp; // the kernel's answer does not change
+    private SnatPortRanges _sourcePorts; // those that masqueraded connections get
     private NetworkInputs? _inputs;
     private long _version; // of the inputs that the store has
     private long _versionInMaps;
@@ -38,6 +39,7 @@ internal sealed class SteeredNetwork
         _options = options;
         _store = store;
         _log = log;
+        _sourcePorts = options.Conntrack.SnatPorts;
         _clusterNetwork = new ClusterNetwork(options, store);
     }
 
@@ -53,6 +55,10 @@ internal sealed class SteeredNetwork
     /// <summary>Somebody has switched br_netfilter since the bridges were found; that sends no event.</summary>
     public bool IsBridgeNetfilterSwitched => !Bridges.IsEmpty && PodBridge.Netfilter() != _bridgeNetfilter;
 
+    /// <summary>Somebody has changed which ports the kernel hands out, and so which ones are left to masqueraded connections; that sends no event.</summary>
+    /// <exception cref="SteeringException">The kernel's settings cannot be read.</exception>
+    public bool AreSourcePortsOthers => SourcePorts.Of(_options.Conntrack.SnatPorts) != _sourcePorts;
+
     /// <summary>The Node object or the service ranges are others than the control plane was told last. Any thread.</summary>
     public bool IsStoreAhead => !Equals(_store.Node, _node) || _store.ServiceCidrs != _serviceCidrs;
 
@@ -67,13 +73,19 @@ internal sealed class SteeredNetwork
     }
 
     /// <summary>Tells the control plane what was read last, together with the Node object, if that is anything new.</summary>
+    /// <exception cref="SteeringException">The kernel's settings cannot be read.</exception>
     public void TellControlPlane()
     {
         _node = _store.Node;
         _serviceCidrs = _store.ServiceCidrs;
         NetworkInputs inputs = _clusterNetwork.Inputs(Network.NodeAddresses(_options.Tun.Name), Network.Behind(_options.IsLocalInterface));
         FindBridges(inputs);
-        inputs = inputs with { BridgedRanges = [.. Bridges.Where(bridge => bridge.Fix == BridgeFix.Masquerade).Select(bridge => bridge.Subnet)] };
+        FindSourcePorts();
+        inputs = inputs with
+        {
+            BridgedRanges = [.. Bridges.Where(bridge => bridge.Fix == BridgeFix.Masquerade).Select(bridge => bridge.Subnet)],
+            Timeouts = inputs.Timeouts with { SnatPorts = _sourcePorts },
+        };
         if (_inputs is not null && Same(_inputs, inputs))
         {
             return;
@@ -139,6 +151,7 @@ internal sealed class SteeredNetwork
             Mtu = _options.Steering.Mtu > 0 ? _options.Steering.Mtu : uplink,
             KernelHasIpv6 = _kernelHasIpv6,
             Conntrack = _options.KernelConntrack,
+            SnatPorts = _options.Conntrack.SnatPorts,
             LoopbackNodePorts = image.Node.Flags.HasFlag(NodeFlags.LocalhostNodePorts),
             BridgeNft = BridgeRuleset.Render(Bridges, _options.Steering),
             Ipv4 = Family(isIpv6: false, ipv4, applied?.Ipv4),
@@ -178,8 +191,30 @@ internal sealed class SteeredNetwork
         }
     }
 
+    private void FindSourcePorts()
+    {
+        SnatPortRanges configured = _options.Conntrack.SnatPorts;
+        SnatPortRanges found = SourcePorts.Of(configured);
+        if (found == _sourcePorts)
+        {
+            return;
+        }
+
+        _sourcePorts = found;
+        if (found == configured)
+        {
+            _log.LogInformation("Masqueraded connections get all source ports that are configured {SourcePorts}", $"{found}");
+        }
+        else
+        {
+            _log.LogWarning(
+                "Masqueraded connections get fewer source ports than are configured: the kernel gives the others to this node's own connections "
+                + "{SourcePorts} {Configured} {LocalPortRange}", $"{found}", $"{configured}", $"{Sysctls.LocalPortRange()}");
+        }
+    }
+
     // All else comes from the configuration, which does not change.
     private static bool Same(NetworkInputs a, NetworkInputs b) =>
         a.NodeAddresses.SequenceEqual(b.NodeAddresses) && a.ServiceRanges.SequenceEqual(b.ServiceRanges) && a.PodRanges.SequenceEqual(b.PodRanges)
-        && a.BridgedRanges.SequenceEqual(b.BridgedRanges);
+        && a.BridgedRanges.SequenceEqual(b.BridgedRanges) && a.Timeouts.SnatPorts == b.Timeouts.SnatPorts;
 }

@@ -1,3 +1,5 @@
+using ClusterLb.Dataplane.Maps;
+
 namespace ClusterLb.Agent.Steering;
 
 /// <summary>Everything that <see cref="SteeringPlan"/> depends on.</summary>
@@ -17,6 +19,9 @@ public sealed record SteeringInputs
 
     /// <summary>Settings of the kernel's own flow table.</summary>
     public KernelConntrackOptions Conntrack { get; init; } = new();
+
+    /// <summary>conntrack.snatPorts. The kernel must not hand out those of the first range, see <see cref="SourcePorts"/>.</summary>
+    public SnatPortRanges SnatPorts { get; init; } = SnatPortRanges.Default;
 
     /// <summary>IPv4, or null if this node has none.</summary>
     public SteeringFamily? Ipv4 { get; init; }

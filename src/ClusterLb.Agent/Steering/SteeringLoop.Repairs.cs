@@ -13,7 +13,7 @@ internal sealed partial class SteeringLoop
         try
         {
             _verify |= Environment.TickCount64 - _verifiedMs >= _options.SyncPeriod.TotalMilliseconds
-                || (_applied is not null && (!_steering.HasSettings(_applied) || _network.IsBridgeNetfilterSwitched));
+                || (_applied is not null && (!_steering.HasSettings(_applied) || _network.IsBridgeNetfilterSwitched || _network.AreSourcePortsOthers));
         }
         catch (SteeringException)
         {

@@ -62,6 +62,7 @@ internal sealed partial class SteeringLoop : IDisposable
 
     /// <summary>Asks the kernel for its interfaces and tells the control plane. Once before <see cref="RunAsync"/>, so that the first sync has it.</summary>
     /// <exception cref="NetlinkException">The kernel did not answer.</exception>
+    /// <exception cref="SteeringException">Its settings cannot be read.</exception>
     public void ReadNetwork()
     {
         _network.Read();

@@ -1,5 +1,3 @@
-using ClusterLb.Dataplane.Maps;
-
 namespace ClusterLb.Agent.Steering;
 
 /// <summary>Marks, tables, priorities and sizes of what steers packets into the TUN device. docs/steering.md explains each.</summary>
@@ -32,21 +30,15 @@ public sealed record SteeringOptions
     /// <summary>MTU of the device in bytes. 0: that of the interface with the node's primary address.</summary>
     public int Mtu { get; init; }
 
-    /// <summary>First of the source ports that the kernel must not hand out, because masqueraded connections have them (conntrack.snatPorts).</summary>
-    public ushort SnatFirst { get; init; } = SnatPortRanges.Default.First;
-
-    /// <summary>Last of these ports.</summary>
-    public ushort SnatLast { get; init; } = SnatPortRanges.Default.Last;
-
     /// <summary>Also accept forwarded packets of the device in iptables' FORWARD chain, where its policy is to drop (Docker, firewalld).</summary>
     public bool AcceptForwarding { get; init; }
 
     /// <summary>What is done about pods on bridges. Null: by itself, the cheapest that this node allows.</summary>
     public BridgeFix? BridgedPods { get; init; }
 
-    /// <summary>True if what was installed by one can be kept by the other: only sizes, reserved ports, bridges and iptables' FORWARD chains may differ.</summary>
+    /// <summary>True if what was installed by one can be kept by the other: only sizes, bridges and iptables' FORWARD chains may differ.</summary>
     public bool SteersAs(SteeringOptions other) =>
-        this == other with { Mtu = Mtu, SnatFirst = SnatFirst, SnatLast = SnatLast, AcceptForwarding = AcceptForwarding, BridgedPods = BridgedPods };
+        this == other with { Mtu = Mtu, AcceptForwarding = AcceptForwarding, BridgedPods = BridgedPods };
 
     /// <summary>Every problem.</summary>
     public IEnumerable<string> Problems()

@@ -5,7 +5,7 @@ namespace ClusterLb.Dataplane.Maps;
 /// <summary>The source ports that may stand next to this node's address in a masqueraded flow: one range, or two.</summary>
 /// <remarks>Outside of node ports and of the kernel's ephemeral range, so that they meet neither what the node listens on for services nor
 /// what it connects from. The first range is reserved for us (net.ipv4.ip_local_reserved_ports) where the kernel would hand it out; the
-/// second one is where servers live, and comes when the first is nearly taken. The default value has no port: <see cref="Default"/> is meant.</remarks>
+/// second one is where servers live, comes when the first is nearly taken, and is cut where the kernel's ephemeral range reaches into it. The default value has no port: <see cref="Default"/> is meant.</remarks>
 /// <param name="First">First port of the first range.</param>
 /// <param name="Last">Its last port.</param>
 /// <param name="SecondFirst">First port of the second range; 0 if there is none.</param>

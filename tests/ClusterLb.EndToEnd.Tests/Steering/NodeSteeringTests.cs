@@ -120,6 +120,22 @@ public sealed class NodeSteeringTests
     }
 
     [NamespaceFact]
+    public void Where_the_kernel_hands_out_all_ports_only_the_first_range_is_taken_from_it_and_again_if_somebody_gives_it_back()
+    {
+        using var node = new SteeredNode();
+        node.SetSysctl("ipv4/ip_local_port_range", "1024\t65535");
+        node.Install();
+        Assert.Equal("61000-65535", node.Sysctl("ipv4/ip_local_reserved_ports"));
+        Assert.True(node.Inside(() => node.Steering().HasSettings(node.Inputs)));
+
+        node.SetSysctl("ipv4/ip_local_reserved_ports", "8080");
+
+        Assert.False(node.Inside(() => node.Steering().HasSettings(node.Inputs)));
+        Assert.Equal(1, node.Install());
+        Assert.Equal("8080,61000-65535", node.Sysctl("ipv4/ip_local_reserved_ports"));
+    }
+
+    [NamespaceFact]
     public void Removal_takes_the_routes_of_an_agent_that_was_killed_before_its_rules()
     {
         using var node = new SteeredNode();

@@ -279,7 +279,6 @@ public sealed class AgentOptionsReaderTests
         Assert.Empty(result.Problems.Concat(result.Warnings));
         Assert.Equal(BackendGonePolicy.Reset, result.Options.Selection.BackendGone);
         Assert.Equal(new SnatPortRanges(5_000, 5_999, 61_000, 62_000), result.Options.Conntrack.SnatPorts);
-        Assert.Equal((5_000, 5_999), (result.Options.Steering.SnatFirst, result.Options.Steering.SnatLast));
         Assert.True(result.Options.Conntrack.DropMidStream);
         Assert.Equal(result.Options.Conntrack.SnatPorts, result.Options.Conntrack.ToTimeouts().SnatPorts);
         Assert.DoesNotContain(result.Options.Problems(), problem => problem.Contains("conntrack", StringComparison.Ordinal));

@@ -121,7 +121,7 @@ public sealed class SteeringPlanTests
     }
 
     [Theory]
-    [InlineData("61000-65535,1024-29999", "1024 65535", "", false)] // the usual ones: steering reserves what it needs
+    [InlineData("61000-65535,1024-29999", "1024 65535", "", false)] // the usual ones are cut to fit
     [InlineData("50000-50999", "32768 60999", "", true)]
     [InlineData("20000-20999,60000-61500", "32768 60999", "", true)]
     [InlineData("20000-20999,61000-61500", "32768 60999", "", false)]
@@ -136,11 +136,32 @@ public sealed class SteeringPlanTests
         Assert.True(problem is null || (problem.Contains("net.ipv4.ip_local_port_range is 32768-60999", StringComparison.Ordinal) && problem.Contains(wanted, StringComparison.Ordinal)), problem);
     }
 
+    [Theory]
+    [InlineData("61000-65535,1024-29999", "32768 60999", "", "61000-65535,1024-29999")]
+    [InlineData("61000-65535,1024-29999", "1024 65535", "", "61000-65535")] // the first range is reserved for us
+    [InlineData("61000-65535,1024-29999", "1024 65535", "61000-65535", "61000-65535")]
+    [InlineData("61000-65535,1024-29999", "10000 65535", "", "61000-65535,1024-9999")]
+    [InlineData("61000-65535,1024-29999", "1 20000", "", "61000-65535,20001-29999")]
+    [InlineData("61000-65535,1024-29999", "2000 3000", "", "61000-65535,3001-29999")] // the longest run, if it is in several pieces
+    [InlineData("61000-65535,1024-29999", "1024 65535", "8080,20000-25000,61000-65535", "61000-65535,20000-25000")]
+    [InlineData("61000-65535,1024-29999", "1024 29998", "", "61000-65535,29999-29999")]
+    [InlineData("5000-5009", "1024 65535", "", "5000-5009")]
+    public void Masqueraded_connections_get_no_port_that_the_kernel_gives_to_the_node_itself(string configured, string ephemeral, string reserved, string want)
+    {
+        Assert.True(SnatPortRanges.TryParse(configured, out SnatPortRanges ranges));
+        int[] ends = [.. ephemeral.Split(' ').Select(int.Parse)];
+
+        SnatPortRanges left = SourcePorts.Of(ranges, (ends[0], ends[1]), reserved);
+
+        Assert.Equal(want, $"{left}");
+        Assert.Null(SourcePorts.Taken(left, (ends[0], ends[1]), $"{reserved},{left.First}-{left.Last}"));
+    }
+
     [Fact]
-    public void Other_reserved_ports_leave_what_is_installed_in_place()
+    public void Another_MTU_leaves_what_is_installed_in_place()
     {
         var options = new SteeringOptions();
-        Assert.True(options.SteersAs(options with { Mtu = 9_000, SnatFirst = 5_000, SnatLast = 5_100 }));
+        Assert.True(options.SteersAs(options with { Mtu = 9_000 }));
         Assert.False(options.SteersAs(options with { MarkTable = 300 }));
     }
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using ClusterLb.Agent.KernelConntrack;
 using ClusterLb.Agent.Steering;
-using ClusterLb.Dataplane.Maps;
 
 namespace ClusterLb.Agent.Doctor.Checks;
 
@@ -45,13 +44,7 @@ internal sealed class KernelConntrackCheck : ICheck
     private static IEnumerable<string> Shorter(NodeFacts node)
     {
         const string Established = "nf_conntrack_tcp_timeout_established";
-        if (!Directory.Exists(node.StateDirectory))
-        {
-            yield break;
-        }
-
-        using SharedLbMaps maps = SharedLbMaps.OpenForReading(node.StateDirectory);
-        if (maps.Node.TryLookup(0, out NodeEntry ours) && Setting(Established) is { } kernel && kernel < ours.TcpEstablishedTimeoutSeconds)
+        if (node.InMaps is { } ours && Setting(Established) is { } kernel && kernel < ours.TcpEstablishedTimeoutSeconds)
         {
             yield return $"{Established} is {kernel} s, ours {ours.TcpEstablishedTimeoutSeconds} s";
         }
