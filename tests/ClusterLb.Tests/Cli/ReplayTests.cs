@@ -129,6 +129,26 @@ public sealed class ReplayTests : IDisposable
         Assert.Contains("1 packets were captured in part only", run.Out);
     }
 
+    [Fact]
+    public async Task A_broken_promise_is_told_beside_its_packet_and_is_a_failure()
+    {
+        // Nobody can be behind such an address: what leaves for it comes back, for ever.
+        File.WriteAllText(Path.Combine(_directory, "manifests", "all.yaml"), Manifests.Replace("10.244.1.5", "10.96.0.99"));
+        string capture = Write(new PcapBuilder()
+            .Add(Packet.Tcp(Client, "10.96.0.10:80").Syn(), 100)
+            .Add(Packet.Udp(Client, "10.96.0.77:53"), 100.5));
+
+        CliRun run = await Replay(capture);
+        CliRun summary = await Replay(capture, "--show", "summary");
+
+        const string Broken = "!! BROKEN PROMISE: a packet left for 10.96.0.99, an address of the service range";
+        Assert.Equal((1, ""), (run.Status, run.Error));
+        Assert.Contains($"=> 10.244.0.9:41000 > 10.96.0.99:8080 tcp [S] checksums ok\n{new string(' ', 23)}{Broken}\n    2", run.Out);
+        Assert.EndsWith("promises of the dataplane: BROKEN by 1 packets\n", run.Out);
+        Assert.Equal(1, summary.Status);
+        Assert.Contains(Broken, summary.Out);
+    }
+
     [Theory]
     [InlineData("absent.pcap", "there is no such file or directory")]
     [InlineData("config.yaml", "it is no pcap file: it does not begin with a1b2c3d4 or a1b23c4d")]
