@@ -7,26 +7,12 @@ internal static class Eventually
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
-    public static async Task IsAsync(string what, Func<Task<bool>> holds)
-    {
-        long started = Stopwatch.GetTimestamp();
-        while (!await holds())
-        {
-            Assert.True(Stopwatch.GetElapsedTime(started) < Patience, $"still not so after {Patience.TotalSeconds} s: {what}");
-            await Task.Delay(10);
-        }
-    }
+    public static Task IsAsync(string what, Func<bool> holds) => IsAsync(() => what, () => Task.FromResult(holds()));
+
+    public static Task IsAsync(string what, Func<Task<bool>> holds) => IsAsync(() => what, holds);
 
     /// <summary>With words that tell how it is in the end.</summary>
-    public static async Task IsAsync(Func<string> what, Func<bool> holds)
-    {
-        long started = Stopwatch.GetTimestamp();
-        while (!holds())
-        {
-            Assert.True(Stopwatch.GetElapsedTime(started) < Patience, $"still not so after {Patience.TotalSeconds} s: {what()}");
-            await Task.Delay(10);
-        }
-    }
+    public static Task IsAsync(Func<string> what, Func<bool> holds) => IsAsync(what, () => Task.FromResult(holds()));
 
     /// <summary>The same, for what takes its time.</summary>
     public static async Task IsAsync(Func<string> what, Func<Task<bool>> holds)
@@ -38,6 +24,4 @@ internal static class Eventually
             await Task.Delay(10);
         }
     }
-
-    public static Task IsAsync(string what, Func<bool> holds) => IsAsync(what, () => Task.FromResult(holds()));
 }
