@@ -74,8 +74,9 @@ public enum DropReason : byte
     /// all data, and how much data follows a first fragment does not say.</summary>
     SctpFragment = 22,
 
-    /// <summary>A fragment of an ICMP error: real ones are short.</summary>
-    FragmentsUnsupported = 23,
+    /// <summary>A fragment of an ICMP error: real ones are short. Also the first fragment of any ICMP message but a ping, for an address whose
+    /// pings we answer: by its later fragments it could not be told from a ping.</summary>
+    IcmpFragment = 23,
 
     /// <summary>A TCP packet of a connection whose backend is gone for good; both ends are told by a reset.</summary>
     BackendGone = 24,

@@ -151,7 +151,7 @@ public sealed class PacketWatch(LbMaps maps)
         if (nowMs >= flow.ExpiresMs || flow.IsTold)
         {
             // Its flow is gone, which the client need not know: with the backend's address the client would reset its connection.
-            return verdict == Verdict.Pass && !IsOpening(at) ? $"the late reply of {flow.Reply.Source} left untranslated" : null;
+            return verdict == Verdict.Pass && !at.IsOpening ? $"the late reply of {flow.Reply.Source} left untranslated" : null;
         }
 
         if (verdict != Verdict.Forward)
@@ -193,7 +193,7 @@ public sealed class PacketWatch(LbMaps maps)
         }
 
         bool mayLeave = flow.IsTold || MayHaveGone(flow) || (at.Protocol == IpProtocol.Tcp
-            ? IsOpening(at) && (flow.IsClosing || ((!flow.IsAnswered || flow.IsHalfClosed) && (!serves || MapsInMotion)))
+            ? at.IsOpening && (flow.IsClosing || ((!flow.IsAnswered || flow.IsHalfClosed) && (!serves || MapsInMotion)))
             : !serves || MapsInMotion);
         bool mayBeRefused = mayLeave || !serves || MapsInMotion;
         if (!(verdict == Verdict.Forward ? mayLeave : mayBeRefused))
@@ -332,7 +332,4 @@ public sealed class PacketWatch(LbMaps maps)
 
         return null;
     }
-
-    private static bool IsOpening(in HeaderOffsets at) =>
-        (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;
 }

@@ -16,6 +16,9 @@ public readonly record struct HeaderOffsets
     /// <summary>The control bits, for TCP: conntrack wants them from each packet.</summary>
     public TcpFlags TcpFlags { get; init; }
 
+    /// <summary>True for a segment that begins a TCP connection, whatever else it offers (ECN).</summary>
+    public bool IsOpening => (TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;
+
     /// <summary>Which kind of message, for ICMP.</summary>
     public IcmpKind IcmpKind { get; init; }
 

@@ -24,7 +24,7 @@ public sealed partial class PacketPipeline
             return Drop(ref meta, DropReason.NotInSourceRange); // before anything that could be answered (semantics R21, R25, R28)
         }
 
-        if (at.Protocol == IpProtocol.Tcp && !IsOpening(at) && !MayBePickedUp(frontend, at))
+        if (at.Protocol == IpProtocol.Tcp && !at.IsOpening && !MayBePickedUp(frontend, at))
         {
             return RefuseMidStream(buffer, at, ref meta, nowMs);
         }
@@ -188,14 +188,13 @@ public sealed partial class PacketPipeline
         {
             // Later fragments do not tell a ping from another message: of other messages none may be remembered.
             return EchoReply.Answers(at, meta.Tuple) ? AnswerPing(buffer[..meta.Length], at, external, ref meta)
-                : at.IsFragment ? Drop(ref meta, DropReason.FragmentsUnsupported)
+                : at.IsFragment ? Drop(ref meta, DropReason.IcmpFragment)
                 : Verdict.Pass;
         }
 
         // From a backend, and not the beginning of a connection of its own: an answer whose flow is gone. Passed on with the
         // backend's address, it would make the client reset a connection that may still be good.
-        bool begins = at.Protocol == IpProtocol.Tcp && IsOpening(at);
-        return !begins && _flows.LooksLikeReply(meta.Tuple)
+        return !at.IsOpening && _flows.LooksLikeReply(meta.Tuple)
             ? Drop(ref meta, DropReason.UntranslatableReply)
             : Verdict.Pass;
     }

@@ -31,7 +31,7 @@ public sealed partial class PacketPipeline
             expiresMs = nowMs + _timeouts.Of(at.Protocol, flow.State | added); // the client has given up: nothing is waited for
         }
 
-        if (isGone && !flow.IsReply && IsOpening(at))
+        if (isGone && !flow.IsReply && at.IsOpening)
         {
             _flows.Remove(flow); // the client knows already, and begins another connection from the same port
             meta.Queue = flow.Queue;

@@ -70,7 +70,7 @@ public sealed partial class PacketPipeline
         if (at.IsIcmpError)
         {
             // An error is no longer than 576 or 1280 bytes (RFC 1812, section 4.3.2.3; RFC 4443, section 2.4): only forged ones come in parts.
-            return at.IsFragment ? Drop(ref meta, DropReason.FragmentsUnsupported) : TranslateError(packet, at, ref meta, nowMs);
+            return at.IsFragment ? Drop(ref meta, DropReason.IcmpFragment) : TranslateError(packet, at, ref meta, nowMs);
         }
 
         return at.IsFragment ? DecideFragment(buffer, at, ref meta, nowMs) : DecideWhole(buffer, at, ref meta, nowMs);
@@ -79,7 +79,7 @@ public sealed partial class PacketPipeline
     /// <summary>A packet with a transport header: all but ICMP errors and later fragments.</summary>
     private Verdict DecideWhole(Span<byte> buffer, in HeaderOffsets at, ref PacketMeta meta, long nowMs)
     {
-        if (at.Protocol == IpProtocol.Tcp && IsOpening(at))
+        if (at.IsOpening)
         {
             _flows.Expect(meta.Tuple); // it will hardly be found: the cache lines that a new flow needs come together
         }
@@ -122,13 +122,13 @@ public sealed partial class PacketPipeline
         switch (at.Protocol)
         {
             // The client uses its port anew: a new connection, which may go elsewhere (RFC 9293, section 3.10.7.4, TIME-WAIT).
-            case IpProtocol.Tcp when IsOpening(at) && flow.IsClosing:
+            case IpProtocol.Tcp when at.IsOpening && flow.IsClosing:
                 _flows.Remove(flow);
                 return false;
 
             // Nobody has answered, or one side has finished, and the other never will: the client tries again, or begins another
             // connection from the same port. One that stands is not given up for a SYN, which may be old or forged.
-            case IpProtocol.Tcp when IsOpening(at) && (!flow.IsAnswered || flow.IsHalfClosed) && !StillServes(flow):
+            case IpProtocol.Tcp when at.IsOpening && (!flow.IsAnswered || flow.IsHalfClosed) && !StillServes(flow):
                 _flows.Remove(flow);
                 meta.Queue = flow.Queue;
                 return false;
@@ -206,9 +206,6 @@ public sealed partial class PacketPipeline
         outer.Source == embedded.Destination
         && IcmpHeader.Parse(packet[at.TransportOffset..], at.IsIpv4, out IcmpHeader icmp) == DropReason.None
         && icmp.IsPortUnreachable;
-
-    private static bool IsOpening(in HeaderOffsets at) =>
-        (at.TcpFlags & (TcpFlags.Syn | TcpFlags.Ack | TcpFlags.Rst | TcpFlags.Fin)) == TcpFlags.Syn;
 
     /// <summary>Once per batch: a change of the node's configuration may wait a millisecond.</summary>
     private void ReadNode(long nowMs)

@@ -160,7 +160,7 @@ internal sealed class Simulation : IDisposable
             {
                 IpProtocol.Udp => true,
                 IpProtocol.Sctp => !at.IsFragment, // which begins no association
-                IpProtocol.Tcp => (at.TcpFlags & (TcpFlags)0x17) == TcpFlags.Syn,
+                IpProtocol.Tcp => at.IsOpening,
                 _ => CheckPing(packet, tuple, at, verdict, written),
             };
         bool isDecision = outcome.IsNewFlow || verdict != Verdict.Forward;

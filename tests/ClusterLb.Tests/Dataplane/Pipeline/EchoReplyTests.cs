@@ -80,7 +80,7 @@ public sealed class EchoReplyTests
         Assert.StartsWith("pass: ", lb.Send(Packet.Echo("203.0.113.7", "198.51.100.2")), StringComparison.Ordinal);
         Assert.StartsWith("pass: ", lb.Send(Packet.EchoReply("203.0.113.7", "198.51.100.1")), StringComparison.Ordinal);
         Assert.StartsWith("pass: ", lb.Send(Packet.Icmp("203.0.113.7", "198.51.100.1", 13, 13, 0, 0)), StringComparison.Ordinal);
-        Assert.Equal("drop: FragmentsUnsupported", lb.Send(Packet.EchoReply("203.0.113.7", "198.51.100.1").Payload(3000).Fragments(1480)[0]));
+        Assert.Equal("drop: IcmpFragment", lb.Send(Packet.EchoReply("203.0.113.7", "198.51.100.1").Payload(3000).Fragments(1480)[0]));
         Assert.Equal("drop: FragmentWithoutFirst", lb.Send(Packet.EchoReply("203.0.113.7", "198.51.100.1").Payload(3000).Fragments(1480)[1]));
         Assert.Equal("drop: NotRoutable", lb.Send(Packet.Echo("10.96.0.11", "198.51.100.1"))); // a forged source
         Assert.Equal(0UL, lb.Counters.AnsweredPings);

@@ -219,7 +219,7 @@ public sealed class FragmentTests
         lb.Send(Packet.Udp(Client, Frontend).Payload(900));
 
         Assert.Equal(
-            "drop: FragmentsUnsupported",
+            "drop: IcmpFragment",
             lb.Send(Packet.PortUnreachable("10.244.1.5", "10.244.0.9", lb.Written).Fragments(480)[0]));
     }
 
