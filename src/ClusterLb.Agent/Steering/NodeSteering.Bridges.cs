@@ -23,41 +23,22 @@ public sealed partial class NodeSteering
         {
             if (Record.BridgeNft is not null)
             {
-                RemoveBridgeNft();
+                RemoveNft(BridgeTable);
                 Record.BridgeNft = null;
                 _file.Save(Record);
-                Changed("nft", $"no table bridge {BridgeRuleset.Table}");
+                Changed("nft", $"no table {BridgeTable}");
             }
 
             return;
         }
 
-        if (Record.BridgeNft is { } loaded && loaded.Loaded == wanted && ListBridgeNft() == loaded.Listed)
-        {
-            return;
-        }
-
-        if (Record.BridgeNft is null && ListBridgeNft().Length > 0)
-        {
-            throw new SteeringException($"nft has a table bridge {BridgeRuleset.Table} that this state directory does not know of. " +
-                $"If no other agent runs here, remove it: nft delete table bridge {BridgeRuleset.Table}");
-        }
-
         if (Record.BridgeNft is null)
         {
+            CheckFreeNft(BridgeTable);
             Record.BridgeNft = new LoadedNft("", ""); // before the change: a killed agent leaves a record of more than it did, never of less
             _file.Save(Record);
         }
 
-        Tool.Run("nft", ["-f", "-"], wanted);
-        Record.BridgeNft = new LoadedNft(wanted, ListBridgeNft());
-        _file.Save(Record);
-        Changed("nft", $"table bridge {BridgeRuleset.Table}");
+        RepairNft(BridgeTable, wanted, Record.BridgeNft, loaded => Record.BridgeNft = loaded);
     }
-
-    private static void RemoveBridgeNft() =>
-        Tool.Run("nft", ["-f", "-"], $"table bridge {BridgeRuleset.Table}\ndelete table bridge {BridgeRuleset.Table}\n");
-
-    private static string ListBridgeNft() =>
-        Tool.Run("nft", ["-s", "-n", "list", "table", "bridge", BridgeRuleset.Table], tolerate: "No such file or directory");
 }

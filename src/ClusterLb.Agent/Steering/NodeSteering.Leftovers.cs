@@ -65,7 +65,7 @@ public sealed partial class NodeSteering
         Kernel = Dataplane.Maps.NodeIdentity.Current,
         Device = device,
         Options = options,
-        BridgeNft = CanTakeUpFromBridges() && ListBridgeNft().Length > 0 ? new LoadedNft("", "") : null,
+        BridgeNft = CanTakeUpFromBridges() && ListNft(BridgeTable).Length > 0 ? new LoadedNft("", "") : null,
         AcceptsForwarding = FirewallSnapshot.Read().Any(
             chain => chain.Name == "FORWARD" && chain.Rules.Any(rule => ForwardMatches(device).Contains(rule.Text))),
         FoundRulesIpv4 = FoundBefore(ipv6: false, device, options),

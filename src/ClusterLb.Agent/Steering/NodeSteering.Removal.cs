@@ -40,10 +40,10 @@ public sealed partial class NodeSteering
         Attempt(failures, RemoveForwarding);
         if (Record.BridgeNft is not null)
         {
-            Attempt(failures, RemoveBridgeNft);
+            Attempt(failures, () => RemoveNft(BridgeTable));
         }
 
-        Attempt(failures, RemoveNft);
+        Attempt(failures, () => RemoveNft(InetTable));
         foreach (bool ipv6 in new[] { true, false })
         {
             if (Record.FoundRules(ipv6) is { } found)
@@ -95,8 +95,6 @@ public sealed partial class NodeSteering
             failures.Add(e.Message);
         }
     }
-
-    private static void RemoveNft() => Tool.Run("nft", ["-f", "-"], $"table inet {NftRuleset.Table}\ndelete table inet {NftRuleset.Table}\n");
 
     private void RemoveRules(bool ipv6, List<string> found)
     {

@@ -16,7 +16,6 @@ public sealed partial class NodeSteering
     private readonly ILogger _log;
     private SteeringRecord? _record;
     private List<string> _changes = [];
-    private bool _hasListed; // the record's listing is of this process, and so of the nft that is installed now
 
     /// <summary>Steering of the calling process's network namespace. Nothing is read or changed yet.</summary>
     /// <param name="stateDirectory">Where steering.json is kept; it must exist when something is changed.</param>
@@ -85,7 +84,7 @@ public sealed partial class NodeSteering
             RepairRules(plan, inputs.Options, family.IsIpv6);
         }
 
-        RepairNft(plan.Nft);
+        RepairInetNft(plan.Nft);
         RepairBridges(plan.BridgeNft);
         RepairForwarding(inputs);
         return _changes;
@@ -99,7 +98,7 @@ public sealed partial class NodeSteering
         _changes = [];
         if (_record?.Nft is { } loaded)
         {
-            RepairNft(loaded.Loaded);
+            RepairInetNft(loaded.Loaded);
         }
 
         if (_record?.BridgeNft is { Loaded.Length: > 0 } bridges)
@@ -233,6 +232,12 @@ public sealed partial class NodeSteering
     {
         HashSet<PlannedRoute> present = [.. Routes(ipv6, options)];
         IReadOnlyList<PlannedRoute> wanted = plan.RoutesOfFamily[ipv6];
+        if (Record.Routes(ipv6) is not { } recorded || !recorded.SequenceEqual(wanted))
+        {
+            Record.SetRoutes(ipv6, [.. wanted]);
+            _file.Save(Record);
+        }
+
         List<string> commands = [.. wanted.Where(route => !present.Contains(route)).Select(route => $"route replace {route.Text} table {route.Table}")];
 
         // A route that differs only in what a replacement replaces (source, segment size) is gone after it: only others are deleted.
@@ -279,35 +284,14 @@ public sealed partial class NodeSteering
         RunIp(ipv6, commands);
     }
 
-    private void RepairNft(string wanted)
-    {
-        LoadedNft? loaded = Record.Nft;
-        if (loaded is not null && loaded.Loaded == wanted && ListNft() == loaded.Listed)
-        {
-            return;
-        }
-
-        Tool.Run("nft", ["-f", "-"], wanted);
-
-        // How nft lists it is asked once: later somebody who removes rules again and again may have been there before the listing.
-        if (loaded is null || loaded.Loaded != wanted || !_hasListed)
-        {
-            string listed = ListNft();
-            Record.Nft = listed.Length > 0 ? new LoadedNft(wanted, listed) : throw new SteeringException(
-                $"The nft table inet {NftRuleset.Table} was gone right after it had been loaded: somebody removes it.");
-            _file.Save(Record);
-            _hasListed = true;
-        }
-
-        Changed("nft", $"table inet {NftRuleset.Table}");
-    }
-
     // Rules at our priorities that the plan does not know: leftovers, for CheckFree let no stranger's pass.
     private static IEnumerable<string> Foreign(IEnumerable<string> present, SteeringOptions options, IEnumerable<string> wanted)
     {
         string[] priorities = [$"{options.EmittedPriority} ", $"{options.MarkPriority} ", $"{options.ServicePriority} ", $"{options.LocalPriority} "];
         return present.Except(wanted).Where(rule => priorities.Any(priority => rule.StartsWith(priority, StringComparison.Ordinal)));
     }
+
+    private void RepairInetNft(string wanted) => RepairNft(InetTable, wanted, Record.Nft, loaded => Record.Nft = loaded);
 
     private static IEnumerable<PlannedRoute> Routes(bool ipv6, SteeringOptions options) =>
         RoutingSnapshot.Routes(ipv6, options.ServiceTable).Concat(RoutingSnapshot.Routes(ipv6, options.MarkTable));
@@ -350,16 +334,8 @@ public sealed partial class NodeSteering
             }
         }
 
-        if (ListNft().Length > 0)
-        {
-            throw new SteeringException($"nft has a table inet {NftRuleset.Table} that this state directory does not know of. " +
-                $"If no other agent runs here, remove it: nft delete table inet {NftRuleset.Table}");
-        }
+        CheckFreeNft(InetTable);
     }
-
-    /// <summary>Our table as nft lists it; empty if it is not there.</summary>
-    internal static string ListNft() =>
-        Tool.Run("nft", ["-s", "-n", "list", "table", "inet", NftRuleset.Table], tolerate: "No such file or directory");
 
     private void RunIp(bool ipv6, List<string> commands)
     {

@@ -36,6 +36,12 @@ internal sealed record SteeringRecord
     /// <summary>The same of IPv6.</summary>
     public List<string>? FoundRulesIpv6 { get; set; }
 
+    /// <summary>Routes of IPv4 in both tables, as they should be; null: not known, an earlier version installed them.</summary>
+    public List<PlannedRoute>? RoutesIpv4 { get; set; }
+
+    /// <summary>The same of IPv6.</summary>
+    public List<PlannedRoute>? RoutesIpv6 { get; set; }
+
     /// <summary>The nft file that was loaded last, and how nft listed the table afterwards; null if none was.</summary>
     public LoadedNft? Nft { get; set; }
 
@@ -47,4 +53,20 @@ internal sealed record SteeringRecord
 
     /// <summary>The rules found in a family; null if it was never steered.</summary>
     public List<string>? FoundRules(bool ipv6) => ipv6 ? FoundRulesIpv6 : FoundRulesIpv4;
+
+    /// <summary>The routes of a family in both tables; null if they are not known.</summary>
+    public List<PlannedRoute>? Routes(bool ipv6) => ipv6 ? RoutesIpv6 : RoutesIpv4;
+
+    /// <summary>Remembers them.</summary>
+    public void SetRoutes(bool ipv6, List<PlannedRoute> routes)
+    {
+        if (ipv6)
+        {
+            RoutesIpv6 = routes;
+        }
+        else
+        {
+            RoutesIpv4 = routes;
+        }
+    }
 }

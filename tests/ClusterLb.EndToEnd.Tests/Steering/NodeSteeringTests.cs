@@ -84,6 +84,19 @@ public sealed class NodeSteeringTests
     }
 
     [NamespaceFact]
+    public void A_table_that_is_removed_right_after_it_was_loaded_does_not_count_as_installed()
+    {
+        using var node = new SteeredNode();
+        node.Install();
+        string gone = $"table {NodeSteering.BridgeTable}\ndelete table {NodeSteering.BridgeTable}\n"; // in one file: nobody is quicker
+
+        var told = Assert.Throws<SteeringException>(() => node.Install(node.Inputs with { BridgeNft = gone }));
+
+        Assert.Contains("table bridge clb was gone right after it had been loaded", told.Message, StringComparison.Ordinal);
+        Assert.Throws<SteeringException>(() => node.Install(node.Inputs with { BridgeNft = gone })); // it is tried again, not taken for right
+    }
+
+    [NamespaceFact]
     public void A_bridge_table_of_somebody_else_is_not_touched()
     {
         using var node = new SteeredNode();

@@ -2,7 +2,7 @@ using ClusterLb.Agent.Steering;
 
 namespace ClusterLb.Agent.Doctor.Checks;
 
-/// <summary>What the agent installed in the kernel is still there: rules, routes, nft table, device, and no rule 0.</summary>
+/// <summary>What the agent installed in the kernel is still there: rules, routes, nft tables, device and its settings, and no rule 0.</summary>
 internal sealed class SteeringCheck : ICheck
 {
     /// <inheritdoc/>
@@ -27,7 +27,7 @@ internal sealed class SteeringCheck : ICheck
 
         string repairs = node.Agent is { Steering.Repairs: > 0 and var count } ? $"; the agent has put them back {count} times" : "";
         return missing.Length == 0
-            ? Finding.Ok($"rules, routes, nft table and device {record.Device} are as they were installed{repairs}")
+            ? Finding.Ok($"rules, routes, nft tables and device {record.Device} are as they were installed{repairs}")
             : Finding.Failed(
                 string.Join("; ", missing), "service traffic of that kind is not steered, or sent out of the node",
                 node.Agent is null ? "start the agent: it repairs them" : "the agent repairs them at once; if they go again, find who removes them (its log says how often)");
@@ -58,20 +58,48 @@ internal sealed class SteeringCheck : ICheck
                 yield return $"somebody put the {family} rule '{SteeringPlan.KernelLocalRule}' back before ours";
             }
 
-            if (!RoutingSnapshot.Routes(ipv6, record.Options.MarkTable).Any(route => route.Text == $"default dev {record.Device}"))
+            foreach (string route in MissingRoutes(record, ipv6))
             {
-                yield return $"the {family} default route of table {record.Options.MarkTable} is gone";
+                yield return $"the {family} route {route}";
             }
         }
 
-        string listed = NodeSteering.ListNft();
-        if (listed.Length == 0)
+        // Forwarding and rp_filter have checks of their own.
+        foreach ((string name, string wanted) in SteeringPlan.DeviceSettings(new SteeringInputs { Device = record.Device, Options = record.Options, Mtu = 0 }))
         {
-            yield return $"the nft table inet {NftRuleset.Table} is gone";
+            if (!name.EndsWith("/rp_filter", StringComparison.Ordinal) && Sysctls.Read(name) is { } value && value != wanted)
+            {
+                yield return $"{name} is {value} instead of {wanted}";
+            }
         }
-        else if (listed != record.Nft?.Listed)
+
+        foreach ((string table, LoadedNft? loaded) in ((string, LoadedNft?)[])[(NodeSteering.InetTable, record.Nft), (NodeSteering.BridgeTable, record.BridgeNft)])
         {
-            yield return $"the nft table inet {NftRuleset.Table} is not as it was loaded";
+            if (table == NodeSteering.BridgeTable && loaded is null)
+            {
+                continue; // only where pods are on bridges
+            }
+
+            string listed = NodeSteering.ListNft(table);
+            if (listed != loaded?.Listed)
+            {
+                yield return $"the nft table {table} is {(listed.Length == 0 ? "gone" : "not as it was loaded")}";
+            }
+        }
+    }
+
+    private static IEnumerable<string> MissingRoutes(SteeringRecord record, bool ipv6)
+    {
+        PlannedRoute[] present = [.. RoutingSnapshot.Routes(ipv6, record.Options.ServiceTable), .. RoutingSnapshot.Routes(ipv6, record.Options.MarkTable)];
+        IEnumerable<PlannedRoute> known = record.Routes(ipv6) ?? [new PlannedRoute(record.Options.MarkTable, $"default dev {record.Device}")];
+        foreach (PlannedRoute route in known.Except(present))
+        {
+            yield return $"{route.Text} of table {route.Table} is gone";
+        }
+
+        foreach (PlannedRoute route in record.Routes(ipv6) is null ? [] : present.Except(known))
+        {
+            yield return $"{route.Text} of table {route.Table} is none of ours";
         }
     }
 }
