@@ -11,7 +11,7 @@ public sealed class BridgeTests(BridgedLabFixture fixture)
     [LabFact]
     public void Status_and_doctor_say_which_fix_is_used()
     {
-        string onA = HasNetfilter ? "connection mark" : "routed instead of switched";
+        string onA = BridgeNetfilterFactAttribute.HasIt ? "connection mark" : "routed instead of switched";
 
         Assert.Contains(onA, fixture.Clusterlb("node-a", "status").Output, StringComparison.Ordinal);
         Assert.Contains("routed instead of switched", fixture.Clusterlb("node-b", "status").Output, StringComparison.Ordinal);
@@ -75,14 +75,9 @@ public sealed class BridgeTests(BridgedLabFixture fixture)
         }
     }
 
-    [LabFact]
+    [BridgeNetfilterFact]
     public async Task Switching_br_netfilter_is_followed()
     {
-        if (!HasNetfilter)
-        {
-            return; // this kernel has none to switch
-        }
-
         foreach ((string value, string rule) in new[] { ("0", "ip daddr 10.244.1.0/24"), ("1", "meta mark") })
         {
             fixture.Lab.Namespace("node-a").SetSysctl("net.bridge.bridge-nf-call-iptables", value);
@@ -96,6 +91,4 @@ public sealed class BridgeTests(BridgedLabFixture fixture)
             Assert.Equal(attempt.LocalAddress, attempt.Answer!.Client);
         }
     }
-
-    private static bool HasNetfilter => Directory.Exists("/proc/sys/net/bridge");
 }

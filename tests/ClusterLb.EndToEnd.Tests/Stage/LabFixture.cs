@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Sockets;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Lab.Client;
@@ -9,6 +10,12 @@ namespace ClusterLb.EndToEnd.Tests.Stage;
 /// <summary>One lab, shared by the tests of a collection.</summary>
 public class LabFixture : IAsyncLifetime
 {
+    /// <summary>What a backend sees as its client, for <see cref="AssertAnswered"/>: the client itself.</summary>
+    public const string Own = "own address and port";
+
+    /// <summary>What a backend sees as its client, for <see cref="AssertAnswered"/>: the node that masquerades.</summary>
+    public const string NodeA = "address of node-a";
+
     public static readonly TimeSpan Timeout = TimeSpan.FromSeconds(2);
 
     private LabCluster? _lab;
@@ -92,6 +99,20 @@ public class LabFixture : IAsyncLifetime
                 Exec(node, "ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off");
             }
         }
+    }
+
+    /// <summary>The right pod has answered, and has seen the right client: <see cref="Own"/> or <see cref="NodeA"/>.</summary>
+    public void AssertAnswered(string what, Attempt attempt, string pod, string client)
+    {
+        Assert.True(attempt.Failure == "", $"{what}: {attempt.Failure} after {attempt.Elapsed.TotalMilliseconds:0} ms");
+        Assert.Equal(pod, attempt.Answer!.Pod);
+        LabNode node = Topology.Node("node-a");
+        string seen = attempt.Answer.Client;
+        bool isIpv4 = IPEndPoint.Parse(attempt.LocalAddress).AddressFamily == AddressFamily.InterNetwork;
+        bool right = client == Own
+            ? seen == attempt.LocalAddress
+            : IPEndPoint.Parse(seen).Address.ToString() == (isIpv4 ? node.Ipv4 : node.Ipv6).ToString();
+        Assert.True(right, $"{what}: the backend sees {seen}, but should see the {client} ({attempt.LocalAddress})");
     }
 
     /// <summary>What must hold after every test: no bad checksum was seen, and no packet to a service address left the nodes.</summary>

@@ -13,11 +13,13 @@ internal static class OutOfWindow
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    /// <summary>The connection goes on. The service has one pod.</summary>
-    public static async Task LeavesConnectionAsync(LabFixture fixture, string from, string service, string pod, bool ipv6)
+    /// <summary>The connection goes on.</summary>
+    /// <param name="fixture">The lab.</param>
+    /// <param name="target">The echo port of a service of one pod, by any way in.</param>
+    /// <param name="pod">That one.</param>
+    public static async Task LeavesConnectionAsync(LabFixture fixture, TrafficTarget target, string pod)
     {
         using var limit = new CancellationTokenSource(Patience);
-        TrafficTarget target = fixture.To(from, service, ipv6, 7);
         AddressFamily family = target.Address.AddressFamily;
         using Socket raw = fixture.Lab.Namespace(pod).OpenSocket(family, SocketType.Raw, ProtocolType.Tcp);
         using Socket socket = target.From!.OpenSocket(family, SocketType.Stream, ProtocolType.Tcp);
@@ -26,7 +28,7 @@ internal static class OutOfWindow
         Assert.Equal("hello", await EchoAsync(socket, "hello", limit.Token));
 
         LabPod backend = fixture.Topology.Pod(pod);
-        var server = new IPEndPoint(IPAddress.Parse((ipv6 ? backend.Ipv6 : backend.Ipv4).ToString()), LabPod.EchoPort);
+        var server = new IPEndPoint(IPAddress.Parse((family == AddressFamily.InterNetworkV6 ? backend.Ipv6 : backend.Ipv4).ToString()), LabPod.EchoPort);
         await new StraySegments(raw, server, IPEndPoint.Parse((string)JsonNode.Parse(greeting[greeting.IndexOf('{')..])!["client"]!)).SendAsync();
 
         Assert.Equal("still there", await EchoAsync(socket, "still there", limit.Token));

@@ -9,8 +9,8 @@ namespace ClusterLb.EndToEnd.Tests.Traffic;
 /// On node-a switched packets pass the node's rules (br_netfilter), on node-b they do not.</summary>
 public abstract class BridgedTrafficTests(BridgedLabFixture fixture) : IDisposable
 {
-    private const string Own = "own address and port";
-    private const string NodeA = "address of node-a";
+    private const string Own = LabFixture.Own;
+    private const string NodeA = LabFixture.NodeA;
 
     /// <summary>From, service, who answers, which client address is seen.</summary>
     public static TheoryData<string, string, string, string> Paths => new()
@@ -39,16 +39,7 @@ public abstract class BridgedTrafficTests(BridgedLabFixture fixture) : IDisposab
             foreach (bool ipv6 in (bool[])[false, true])
             {
                 Attempt attempt = await Connector.OnceAsync(fixture.To(from, service, ipv6, protocol), protocol, TimeSpan.FromSeconds(10));
-
-                string what = $"{from} to {service}, {protocol}, {(ipv6 ? "IPv6" : "IPv4")}";
-                Assert.True(attempt.Failure == "", $"{what}: {attempt.Failure} after {attempt.Elapsed.TotalMilliseconds:0} ms");
-                Assert.Equal(pod, attempt.Answer!.Pod);
-                LabNode node = fixture.Topology.Node("node-a");
-                string seen = attempt.Answer.Client;
-                bool right = client == Own
-                    ? seen == attempt.LocalAddress
-                    : System.Net.IPEndPoint.Parse(seen).Address.ToString() == (ipv6 ? node.Ipv6 : node.Ipv4).ToString();
-                Assert.True(right, $"{what}: the backend sees {seen}, but should see the {client} ({attempt.LocalAddress})");
+                fixture.AssertAnswered($"{from} to {service}, {protocol}, {(ipv6 ? "IPv6" : "IPv4")}", attempt, pod, client);
             }
         }
     }
@@ -91,8 +82,8 @@ public abstract class BridgedTrafficTests(BridgedLabFixture fixture) : IDisposab
     [InlineData("client-b", "on-node-b", "web-3")]
     public async Task A_segment_out_of_its_window_breaks_no_connection(string from, string service, string pod)
     {
-        await OutOfWindow.LeavesConnectionAsync(fixture, from, service, pod, ipv6: false);
-        await OutOfWindow.LeavesConnectionAsync(fixture, from, service, pod, ipv6: true);
+        await OutOfWindow.LeavesConnectionAsync(fixture, fixture.To(from, service, ipv6: false, 7), pod);
+        await OutOfWindow.LeavesConnectionAsync(fixture, fixture.To(from, service, ipv6: true, 7), pod);
     }
 
     [LabTheory, InlineData(false), InlineData(true)]

@@ -4,14 +4,14 @@ using ClusterLb.Lab.Client;
 
 namespace ClusterLb.EndToEnd.Tests.Traffic;
 
-/// <summary>ICMP errors and fragments at node ports, load balancer and external addresses.</summary>
+/// <summary>ICMP errors, hops and fragments at node ports, load balancer and external addresses.</summary>
 public abstract class ExternalErrorTests(ExposedLabFixture fixture) : IDisposable
 {
     private static readonly string[] Kinds = ["NodePort", "LoadBalancer"]; // an external address takes the way of a load balancer's
 
     /// <summary>From, service, and whose link is narrow; by the ways in.</summary>
     public static IEnumerable<object[]> NarrowLinks =>
-        from kind in Kinds
+        from kind in (string[])[.. Kinds, "ExternalIP"]
         from row in ((string, string, string)[])
         [
             ("client", "cluster-a", "web-1"), // this node, about packets that ClusterLb sent to the backend, masqueraded
@@ -21,6 +21,22 @@ public abstract class ExternalErrorTests(ExposedLabFixture fixture) : IDisposabl
             ("client", "local-a", "client"),
             ("client", "local-host-a", "client"), // the sender is this node itself
             ("client-a", "cluster-b", "client-a"), // this node, about the answer from service address to client
+        ]
+        where Kinds.Contains(kind) || row is ("client", "cluster-b", "web-3")
+        from ipv6 in (bool[])[false, true]
+        select new object[] { kind, row.Item1, row.Item2, row.Item3, ipv6 };
+
+    /// <summary>From, service, and how many routers are between client and backend; by the ways in.</summary>
+    public static IEnumerable<object[]> Hops =>
+        from kind in (string[])[.. Kinds, "ExternalIP"]
+        from row in ((string, string, short)[])
+        [
+            ("client", "cluster-a", 2), // its router, and node-a
+            ("client", "cluster-b", 3), // and node-b
+            ("client", "local-a", 2),
+            ("client", "local-host-a", 2), // the way to the device is one that is routed, whoever is behind it
+            ("client-a", "cluster-b", 2),
+            ("node-a", "cluster-b", 1),
         ]
         from ipv6 in (bool[])[false, true]
         select new object[] { kind, row.Item1, row.Item2, row.Item3, ipv6 };
@@ -54,7 +70,17 @@ public abstract class ExternalErrorTests(ExposedLabFixture fixture) : IDisposabl
         Assert.Equal("", report.Failure);
         Assert.Equal(Bytes, report.Bytes);
         Assert.True(fixture.Counters("node-a").TranslatedErrors > before, "no error was translated: nothing was narrow");
+        if (narrow != from)
+        {
+            // The client's kernel has learned it about the address it dialled.
+            string learned = fixture.Exec(from, "ip", "route", "get", $"{fixture.AddressOf(kind, service, ipv6)}");
+            Assert.Contains($"mtu {NarrowPath.Mtu}", learned, StringComparison.Ordinal);
+        }
     }
+
+    [LabTheory, MemberData(nameof(Hops))]
+    public async Task A_packet_needs_as_many_hops_as_there_are_routers(string kind, string from, string service, short routers, bool ipv6) =>
+        Assert.Equal(routers + 1, await LeastTtl.OfAsync(fixture.To(from, kind, service, ipv6, 7)));
 
     [LabTheory, MemberData(nameof(Datagrams))]
     public async Task Large_datagrams_go_up_and_down(string kind, string from, string service, bool ipv6)

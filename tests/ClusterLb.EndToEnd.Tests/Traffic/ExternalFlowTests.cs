@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using ClusterLb.Dataplane;
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Lab.Client;
@@ -24,9 +25,11 @@ public sealed class ExternalFlowTests(FlowLabFixture fixture) : IDisposable
         LabService service = fixture.Service(ipv6 ? 81 : 80, "web-1", "web-2", "web-3", "web-4") with { AffinitySeconds = 600 };
         await fixture.ApplyAsync(service, "ExternalIP", "client");
         string pinned = await PodAsync("client", service, "NodePort", ipv6);
+        string pinnedByUdp = await PodAsync("client", service, "NodePort", ipv6, ConnectProtocol.Udp); // of another service port
         foreach (string kind in (IEnumerable<string>)[.. External, .. External, .. External])
         {
             Assert.Equal(pinned, await PodAsync("client", service, kind, ipv6));
+            Assert.Equal(pinnedByUdp, await PodAsync("client", service, kind, ipv6, ConnectProtocol.Udp));
         }
 
         // Not eligible any more: another one at once, and that one from then on, also when the first is back.
@@ -36,8 +39,8 @@ public sealed class ExternalFlowTests(FlowLabFixture fixture) : IDisposable
         string second = pinned;
         await Eventually.IsAsync($"{pinned} gets no new connections", async () => (second = await PodAsync("client", service, "NodePort", ipv6)) != pinned);
         fixture.Lab.Manifests.Apply(service);
-        await Eventually.IsAsync($"{pinned} is eligible again", () =>
-            fixture.Clusterlb("node-a", "service", "list", "-o", "json").Output.Split($"{(ipv6 ? left.Ipv6.WithPort(LabPod.EchoPort) : left.Ipv4.WithPort(LabPod.EchoPort))}").Length > 1);
+        string endpoint = $"{(ipv6 ? left.Ipv6 : left.Ipv4).WithPort(LabPod.EchoPort)}/TCP";
+        await Eventually.IsAsync($"all ways in to {service.Name} have {pinned} again", () => FrontendsWith(service, endpoint) == External.Length + 1); // and the ClusterIP
         foreach (string kind in External)
         {
             Assert.Equal(second, await PodAsync("client", service, kind, ipv6));
@@ -127,11 +130,16 @@ public sealed class ExternalFlowTests(FlowLabFixture fixture) : IDisposable
         });
     }
 
-    private async Task<string> PodAsync(string from, LabService service, string kind, bool ipv6)
+    private async Task<string> PodAsync(string from, LabService service, string kind, bool ipv6, ConnectProtocol protocol = ConnectProtocol.Tcp)
     {
-        Attempt attempt = await Connector.OnceAsync(fixture.To(from, service, kind, ipv6), ConnectProtocol.Tcp, LabFixture.Timeout);
+        Attempt attempt = await Connector.OnceAsync(fixture.To(from, service, kind, ipv6), protocol, LabFixture.Timeout);
         return attempt.Answer?.Pod ?? throw new Xunit.Sdk.XunitException($"{from} to {kind} of {service.Name}: {attempt.Failure}");
     }
+
+    /// <summary>Of one service: how many of its frontends choose between endpoints with this one among them.</summary>
+    private int FrontendsWith(LabService service, string endpoint) =>
+        JsonNode.Parse(fixture.Clusterlb("node-a", "service", "get", service.Name, "-o", "json").Output)!.AsArray()
+            .Count(frontend => frontend!["backends"]!.AsArray().Any(slot => (string)slot!["backend"]! == endpoint && (string)slot["state"]! == "active"));
 
     private string[] PodsOf(string text) =>
         [.. fixture.Topology.Pods.Where(pod => text.Contains($"{pod.Ipv4}:", StringComparison.Ordinal) || text.Contains($"[{pod.Ipv6}]:", StringComparison.Ordinal)).Select(pod => pod.Name)];

@@ -13,9 +13,10 @@ namespace ClusterLb.EndToEnd.Tests.Traffic;
 /// </summary>
 public abstract class ExternalTrafficTests(ExposedLabFixture fixture) : IDisposable
 {
-    private const string Own = "own address and port";
-    private const string NodeA = "address of node-a";
+    private const string Own = LabFixture.Own;
+    private const string NodeA = LabFixture.NodeA;
     private const string Silence = "timeout";
+    private const string Loopback = "loopback";
     private static readonly TimeSpan Short = TimeSpan.FromMilliseconds(500);
 
     /// <summary>From, service, who answers or what else happens, which client address is seen.</summary>
@@ -61,7 +62,7 @@ public abstract class ExternalTrafficTests(ExposedLabFixture fixture) : IDisposa
         {
             foreach (bool ipv6 in (bool[])[false, true])
             {
-                await CheckAsync(AddressOf(kind, service, ipv6), kind, from, service, ipv6, protocol, result, client);
+                await CheckAsync(AddressOf(kind, service, ipv6), kind, from, service, protocol, result, client, DropReason.NoLocalBackend);
             }
         }
     }
@@ -76,7 +77,7 @@ public abstract class ExternalTrafficTests(ExposedLabFixture fixture) : IDisposa
         {
             foreach (bool ipv6 in (bool[])[false, true])
             {
-                await CheckAsync(AddressOf("LoadBalancer", "own-a", ipv6), "LoadBalancer", from, "own-a", ipv6, protocol, result, client);
+                await CheckAsync(AddressOf("LoadBalancer", "own-a", ipv6), "LoadBalancer", from, "own-a", protocol, result, client);
             }
         }
     }
@@ -89,7 +90,7 @@ public abstract class ExternalTrafficTests(ExposedLabFixture fixture) : IDisposa
     {
         foreach (ConnectProtocol protocol in Enum.GetValues<ConnectProtocol>())
         {
-            await CheckAsync(IpAddr.Parse("127.0.0.1"), "NodePort", "node-a", service, ipv6: false, protocol, pod, NodeA);
+            await CheckAsync(IpAddr.Parse("127.0.0.1"), "NodePort", "node-a", service, protocol, pod, NodeA);
         }
     }
 
@@ -109,14 +110,18 @@ public abstract class ExternalTrafficTests(ExposedLabFixture fixture) : IDisposa
     [InlineData("ExternalIP", "client", "web-1")]
     public async Task Source_ranges_filter_load_balancer_addresses(string kind, string from, string result)
     {
-        foreach (bool ipv6 in (bool[])[false, true])
+        foreach (ConnectProtocol protocol in (ConnectProtocol[])[ConnectProtocol.Http, ConnectProtocol.Udp])
         {
-            if (from == "node-a" && ipv6)
+            foreach (bool ipv6 in (bool[])[false, true])
             {
-                continue; // fd31::11 is in fd00::/8
-            }
+                if (from == "node-a" && ipv6)
+                {
+                    continue; // fd31::11 is in fd00::/8
+                }
 
-            await CheckAsync(AddressOf(kind, "filtered", ipv6), kind, from, "filtered", ipv6, ConnectProtocol.Http, result, result == Silence ? "" : NodeA);
+                await CheckAsync(
+                    AddressOf(kind, "filtered", ipv6), kind, from, "filtered", protocol, result, result == Silence ? "" : NodeA, DropReason.NotInSourceRange);
+            }
         }
     }
 
@@ -143,24 +148,69 @@ public abstract class ExternalTrafficTests(ExposedLabFixture fixture) : IDisposa
     [InlineData("client", false)]
     [InlineData("client", true)]
     [InlineData("client-a", false)]
+    [InlineData("client-a", true)]
+    [InlineData("node-a", false)]
+    [InlineData("node-a", true)]
+    [InlineData(Loopback, false)]
+    [InlineData(Loopback, true)]
     public async Task A_port_of_the_range_that_no_service_has_is_left_alone(string from, bool ipv6)
     {
-        const int Port = 32_111;
-        IpAddr node = ipv6 ? fixture.Topology.Node("node-a").Ipv6 : fixture.Topology.Node("node-a").Ipv4;
-        TrafficTarget target = TrafficTarget.Of(fixture.Lab, from, node, Port);
+        TrafficTarget target = ToNode(from, 32_111, ipv6);
         Assert.Equal("refused", (await Connector.OnceAsync(target, ConnectProtocol.Http, LabFixture.Timeout)).Failure);
+        Assert.Equal("refused", (await Connector.OnceAsync(target, ConnectProtocol.Udp, LabFixture.Timeout)).Failure);
 
-        using Socket listener = fixture.Lab.Namespace("node-a").OpenSocket(node.IsIpv4 ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
-        listener.Bind(new IPEndPoint(ipv6 ? IPAddress.IPv6Any : IPAddress.Any, Port));
-        listener.Listen();
-        using Socket client = target.From!.OpenSocket(target.Address.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
-        await client.ConnectAsync(target.Address).WaitAsync(LabFixture.Timeout);
-        using Socket accepted = await listener.AcceptAsync().WaitAsync(LabFixture.Timeout);
-        await client.SendAsync("hello"u8.ToArray());
-        byte[] buffer = new byte[16];
-
-        Assert.Equal(5, await accepted.ReceiveAsync(buffer).WaitAsync(LabFixture.Timeout)); // past the handshake, too
+        using var host = new HostServer(fixture.Lab.Namespace("node-a"), target.Address);
+        using Socket tcp = await host.ConnectAsync(target); // past the handshake, too
+        await host.ExchangeAsync(tcp);
+        using Socket udp = target.From!.OpenSocket(target.Address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        await udp.ConnectAsync(target.Address);
+        await host.ExchangeAsync(udp);
     }
+
+    [LabTheory]
+    [InlineData("client", false)]
+    [InlineData("client", true)]
+    [InlineData(Loopback, false)]
+    public async Task A_node_port_that_a_program_of_the_node_has_already_goes_to_the_service_and_leaves_the_program_its_connections(string from, bool ipv6)
+    {
+        const int First = 32_200;
+        const int Index = 61;
+        TrafficTarget target = ToNode(from, First + 7, ipv6);
+        using var host = new HostServer(fixture.Lab.Namespace("node-a"), target.Address);
+        using Socket tcp = await host.ConnectAsync(target);
+        await host.ExchangeAsync(tcp);
+        using Socket udp = target.From!.OpenSocket(target.Address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
+        await udp.ConnectAsync(target.Address);
+        await host.ExchangeAsync(udp);
+
+        LabService taken = fixture.Topology.Service("cluster-b") with { Name = "taken", Index = Index, Exposure = new LabExposure(First) };
+        fixture.Lab.Manifests.Apply(taken);
+        try
+        {
+            foreach (ConnectProtocol protocol in (ConnectProtocol[])[ConnectProtocol.Tcp, ConnectProtocol.Udp])
+            {
+                await Eventually.IsAsync($"the service has the port, {protocol}", async () => (await Connector.OnceAsync(target, protocol, Short)).Answer?.Pod == "web-3");
+            }
+
+            await host.ExchangeAsync(tcp);
+            await host.ExchangeAsync(udp);
+        }
+        finally
+        {
+            fixture.Lab.Manifests.Remove(taken);
+        }
+
+        await Eventually.IsAsync("the program has the port again", async () => (await Connector.OnceAsync(target, ConnectProtocol.Tcp, Short)).Answer is null);
+        await host.ExchangeAsync(tcp);
+    }
+
+    [LabTheory]
+    [InlineData("NodePort", "cluster-b", "web-3", false)]
+    [InlineData("NodePort", "cluster-b", "web-3", true)]
+    [InlineData("LoadBalancer", "local-a", "web-1", false)]
+    [InlineData("LoadBalancer", "local-a", "web-1", true)]
+    public Task A_segment_out_of_its_window_breaks_no_connection(string kind, string service, string pod, bool ipv6) =>
+        OutOfWindow.LeavesConnectionAsync(fixture, fixture.To("client", kind, service, ipv6, 7), pod);
 
     [LabFact]
     public async Task Another_port_of_a_load_balancer_address_that_the_node_has_is_the_nodes_own()
@@ -183,32 +233,49 @@ public abstract class ExternalTrafficTests(ExposedLabFixture fixture) : IDisposa
             !fixture.Exec("node-a", "nft", "list", "table", "inet", "clb").Contains("32080", StringComparison.Ordinal)));
     }
 
+    /// <param name="address">To dial.</param>
+    /// <param name="kind">Of the address.</param>
+    /// <param name="from">Who dials.</param>
+    /// <param name="service">Whose port.</param>
+    /// <param name="protocol">How.</param>
+    /// <param name="result">The pod that answers, or what else happens.</param>
+    /// <param name="client">What the pod sees; empty if none answers.</param>
+    /// <param name="silentFor">Why a packet must have been dropped, where nobody answers.</param>
     private async Task CheckAsync(
-        IpAddr address, string kind, string from, string service, bool ipv6, ConnectProtocol protocol, string result, string client)
+        IpAddr address, string kind, string from, string service, ConnectProtocol protocol, string result, string client,
+        DropReason silentFor = DropReason.None)
     {
+        ulong dropped = fixture.Counters("node-a").Drops(silentFor);
         Attempt attempt = await ConnectAsync(address, kind, from, service, protocol, result == Silence ? Short : LabFixture.Timeout);
 
-        string what = $"{from} to {kind} of {service} at {address}, {protocol}: {attempt.Failure} after {attempt.Elapsed.TotalMilliseconds:0} ms";
-        if (client.Length == 0)
+        string what = $"{from} to {kind} of {service} at {address}, {protocol}";
+        if (client.Length > 0)
         {
-            Assert.True(attempt.Failure == result, what);
+            fixture.AssertAnswered(what, attempt, result, client);
             return;
         }
 
-        Assert.True(attempt.Failure == "", what);
-        Assert.Equal(result, attempt.Answer!.Pod);
-        LabNode node = fixture.Topology.Node("node-a");
-        string seen = attempt.Answer.Client;
-        bool right = client == Own
-            ? seen == attempt.LocalAddress
-            : IPEndPoint.Parse(seen).Address.ToString() == (ipv6 ? node.Ipv6 : node.Ipv4).ToString();
-        Assert.True(right, $"{what}: the backend sees {seen}, but should see the {client} ({attempt.LocalAddress})");
+        Assert.True(attempt.Failure == result, $"{what}: {attempt.Failure} after {attempt.Elapsed.TotalMilliseconds:0} ms");
+        if (result == Silence)
+        {
+            // Not merely late: it was dropped, and for this.
+            await Eventually.IsAsync($"{what} is dropped as {silentFor}", () => fixture.Counters("node-a").Drops(silentFor) > dropped);
+        }
     }
 
     private Task<Attempt> ConnectAsync(IpAddr address, string kind, string from, string service, ConnectProtocol protocol, TimeSpan? patience = null) =>
         Connector.OnceAsync(
             TrafficTarget.Of(fixture.Lab, from, address, PortOf(kind, service, protocol == ConnectProtocol.Http ? 80 : 7)),
             protocol, patience ?? LabFixture.Timeout);
+
+    /// <summary>To node-a: by its address, or by its loopback.</summary>
+    private TrafficTarget ToNode(string from, int port, bool ipv6)
+    {
+        LabNode node = fixture.Topology.Node("node-a");
+        return from == Loopback
+            ? TrafficTarget.Of(fixture.Lab, node.Name, IpAddr.Parse(ipv6 ? "::1" : "127.0.0.1"), port)
+            : TrafficTarget.Of(fixture.Lab, from, ipv6 ? node.Ipv6 : node.Ipv4, port);
+    }
 
     private IpAddr AddressOf(string kind, string service, bool ipv6) => fixture.AddressOf(kind, service, ipv6);
 

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using ClusterLb.Dataplane;
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Lab.Client;
@@ -30,52 +29,13 @@ public abstract class HopTests(LabFixture fixture)
         IpAddr address = ipv6 ? fixture.Topology.Pod(pod).Ipv6 : fixture.Topology.Pod(pod).Ipv4;
         TrafficTarget direct = TrafficTarget.Of(fixture.Lab, from, address, LabPod.EchoPort);
 
-        int needed = await LeastTtlAsync(throughService);
+        int needed = await LeastTtl.OfAsync(throughService);
         if (from != LabTopology.ClientName && pod != "host-a")
         {
-            Assert.Equal(await LeastTtlAsync(direct), needed);
+            Assert.Equal(await LeastTtl.OfAsync(direct), needed);
         }
 
         Assert.Equal(routers + 1, needed);
-    }
-
-    /// <summary>The smallest TTL with which a datagram is answered.</summary>
-    private static async Task<int> LeastTtlAsync(TrafficTarget target)
-    {
-        for (short ttl = 1; ttl < 8; ttl++)
-        {
-            if (await AskAsync(target, ttl))
-            {
-                return ttl;
-            }
-        }
-
-        return -1;
-    }
-
-    /// <returns>True if answered, false if a router says that the time is exceeded. One of the two must happen: nothing is waited out.</returns>
-    private static async Task<bool> AskAsync(TrafficTarget target, short ttl)
-    {
-        const int ReceiveErrors4 = 11; // IP_RECVERR, of IPPROTO_IP
-        const int ReceiveErrors6 = 25; // IPV6_RECVERR, of IPPROTO_IPV6
-        bool ipv6 = target.Address.AddressFamily == AddressFamily.InterNetworkV6;
-        using Socket socket = target.From!.OpenSocket(target.Address.AddressFamily, SocketType.Dgram, ProtocolType.Udp);
-        socket.Ttl = ttl;
-
-        // Without it, a socket is not told of errors that may pass.
-        socket.SetRawSocketOption(ipv6 ? 41 : 0, ipv6 ? ReceiveErrors6 : ReceiveErrors4, BitConverter.GetBytes(1));
-        await socket.ConnectAsync(target.Address);
-        await socket.SendAsync("?"u8.ToArray());
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        try
-        {
-            await socket.ReceiveAsync(new byte[2048], limit.Token);
-            return true;
-        }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.HostUnreachable)
-        {
-            return false;
-        }
     }
 }
 

@@ -9,8 +9,8 @@ namespace ClusterLb.EndToEnd.Tests.Traffic;
 /// <summary>Who reaches whom through a ClusterIP, and which client address the backend sees (TCP and UDP, IPv4 and IPv6).</summary>
 public abstract class ServiceTrafficTests(LabFixture fixture) : IDisposable
 {
-    private const string Own = "own address and port";
-    private const string NodeA = "address of node-a";
+    private const string Own = LabFixture.Own;
+    private const string NodeA = LabFixture.NodeA;
 
     /// <summary>From, service, who answers, which client address is seen.</summary>
     public static TheoryData<string, string, string, string> Paths => new()
@@ -43,16 +43,7 @@ public abstract class ServiceTrafficTests(LabFixture fixture) : IDisposable
             foreach (bool ipv6 in (bool[])[false, true])
             {
                 Attempt attempt = await fixture.ConnectAsync(from, service, ipv6, protocol);
-
-                string what = $"{from} to {service}, {protocol}, {(ipv6 ? "IPv6" : "IPv4")}";
-                Assert.True(attempt.Failure == "", $"{what}: {attempt.Failure} after {attempt.Elapsed.TotalMilliseconds:0} ms");
-                Assert.Equal(pod, attempt.Answer!.Pod);
-                LabNode node = fixture.Topology.Node("node-a");
-                string seen = attempt.Answer.Client;
-                bool right = client == Own
-                    ? seen == attempt.LocalAddress
-                    : System.Net.IPEndPoint.Parse(seen).Address.ToString() == (ipv6 ? node.Ipv6 : node.Ipv4).ToString();
-                Assert.True(right, $"{what}: the backend sees {seen}, but should see the {client} ({attempt.LocalAddress})");
+                fixture.AssertAnswered($"{from} to {service}, {protocol}, {(ipv6 ? "IPv6" : "IPv4")}", attempt, pod, client);
             }
         }
     }
@@ -64,7 +55,7 @@ public abstract class ServiceTrafficTests(LabFixture fixture) : IDisposable
     [InlineData("node-a", "on-node-b", "web-3", false)]
     [InlineData("node-a", "on-node-b", "web-3", true)]
     public Task A_segment_out_of_its_window_breaks_no_connection(string from, string service, string pod, bool ipv6) =>
-        OutOfWindow.LeavesConnectionAsync(fixture, from, service, pod, ipv6);
+        OutOfWindow.LeavesConnectionAsync(fixture, fixture.To(from, service, ipv6, 7), pod);
 
     [LabTheory]
     [InlineData(ConnectProtocol.Http, false)]
