@@ -8,12 +8,7 @@ internal static class Report
 {
     public static string Of(IReadOnlyList<ColumnResult> columns, IReadOnlyList<string> facts)
     {
-        var text = new StringBuilder("# A real cluster: requests lost\n\n");
-        foreach (string fact in facts)
-        {
-            text.Append(CultureInfo.InvariantCulture, $"- {fact}\n");
-        }
-
+        StringBuilder text = ReportText.Begin("requests lost", facts);
         Table(text, "Reached, and the source address that the pod saw", "From, to", columns,
             columns[0].Reached.Select(r => $"{r.Origin}, {r.How}"), (column, i) => column.Reached[i].Outcome);
         Table(text, "HTTP requests lost, each on a connection of its own", "Step", columns,
@@ -37,7 +32,8 @@ internal static class Report
     private static void Table(
         StringBuilder text, string title, string head, IReadOnlyList<ColumnResult> columns, IEnumerable<string> rows, Func<ColumnResult, int, string> cell)
     {
-        text.Append(CultureInfo.InvariantCulture, $"\n## {title}\n\n| {head} | {string.Join(" | ", columns.Select(c => c.Proxy))} |\n|---|{string.Concat(columns.Select(_ => "---|"))}\n");
+        text.Append(CultureInfo.InvariantCulture, $"\n## {title}\n\n");
+        text.TableHead([head], columns.Select(c => c.Proxy));
         int i = 0;
         foreach (string row in rows)
         {

@@ -8,13 +8,8 @@ internal static class ChangeReport
 {
     public static string Of(IReadOnlyList<ChangeColumn> columns, IReadOnlyList<string> facts)
     {
-        var text = new StringBuilder("# A real cluster: what changes cost\n\n");
-        foreach (string fact in facts)
-        {
-            text.Append(CultureInfo.InvariantCulture, $"- {fact}\n");
-        }
-
-        text.Append(CultureInfo.InvariantCulture, $"\n| scenario | | {string.Join(" | ", columns.Select(c => c.Proxy))} |\n|---|---|{string.Concat(columns.Select(_ => "---|"))}\n");
+        StringBuilder text = ReportText.Begin("what changes cost", facts).Append('\n');
+        text.TableHead(["scenario", ""], columns.Select(c => c.Proxy));
         for (int i = 0; i < columns[0].Steps.Count; i++)
         {
             Row(i, columns[0].Steps[i].Name, "new TCP lost, slowest", s => $"**{s.NewTcp.Lost}** of {s.NewTcp.Total}, {Ms(s.NewTcp)}");

@@ -8,13 +8,8 @@ internal static class CheckReport
 {
     public static string Of(IReadOnlyList<CheckColumn> columns, IReadOnlyList<string> facts)
     {
-        var text = new StringBuilder("# A real cluster: checks\n\n");
-        foreach (string fact in facts)
-        {
-            text.Append(CultureInfo.InvariantCulture, $"- {fact}\n");
-        }
-
-        text.Append(CultureInfo.InvariantCulture, $"\n| passed | {string.Join(" | ", columns.Select(c => c.Proxy))} |\n|---|{string.Concat(columns.Select(_ => "---|"))}\n");
+        StringBuilder text = ReportText.Begin("checks", facts).Append('\n');
+        text.TableHead(["passed"], columns.Select(c => c.Proxy));
         foreach (string group in columns.SelectMany(c => c.Results).Select(r => r.Group).Distinct(StringComparer.Ordinal))
         {
             Row(group, r => r.Group == group);
