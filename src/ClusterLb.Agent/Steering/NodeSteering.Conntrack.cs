@@ -23,9 +23,19 @@ public sealed partial class NodeSteering
     // Never made smaller: flows of others are in the table too. Other namespaces than the machine's first may only read it.
     private void Enlarge(string name, int wanted)
     {
-        if (Sysctls.IsWritable(name) && int.TryParse(Sysctls.Read(name), CultureInfo.InvariantCulture, out int present) && present < wanted)
+        if (!int.TryParse(Sysctls.Read(name), CultureInfo.InvariantCulture, out int present) || present >= wanted)
+        {
+            return;
+        }
+
+        if (Sysctls.IsWritable(name))
         {
             Unless(name, () => RepairSetting(name, wanted.ToString(CultureInfo.InvariantCulture)));
+        }
+        else if (_refused.Add(name))
+        {
+            _log.LogWarning("The kernel's flow table is smaller than configured, and only the machine's first network namespace may enlarge it {Setting} {Present} {Wanted}",
+                name, present, wanted);
         }
     }
 

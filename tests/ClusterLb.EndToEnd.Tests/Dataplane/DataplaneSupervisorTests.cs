@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using ClusterLb.Agent;
 using ClusterLb.Agent.DataplaneChild;
@@ -10,7 +9,6 @@ using ClusterLb.Dataplane.Packets;
 using ClusterLb.Dataplane.Tun;
 using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Testing;
-using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 
 namespace ClusterLb.EndToEnd.Tests.Dataplane;
@@ -455,23 +453,4 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
     private static bool IsCode(string path) =>
         path.EndsWith(".dll", StringComparison.Ordinal) || path.EndsWith(".so", StringComparison.Ordinal)
         || path.StartsWith("/usr/", StringComparison.Ordinal);
-
-    /// <summary>What was logged, for the message of a failed assertion.</summary>
-    private sealed class LogLines : ILogger, IDisposable
-    {
-        private readonly ConcurrentQueue<string> _lines = new();
-
-        public IDisposable? BeginScope<TState>(TState state)
-            where TState : notnull => null;
-
-        public bool IsEnabled(LogLevel logLevel) => true;
-
-        public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            _lines.Enqueue($"{logLevel}: {formatter(state, exception)}");
-
-        public override string ToString() => string.Join('\n', _lines);
-
-        public void Dispose() => _lines.Clear();
-    }
 }

@@ -2,8 +2,8 @@ using System.Text;
 using ClusterLb.Agent.Steering;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Tun;
+using ClusterLb.EndToEnd.Tests.Stage;
 using ClusterLb.Lab.Stage;
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
 using LabTool = ClusterLb.Lab.Stage.Tool;
 
@@ -54,7 +54,10 @@ internal sealed class SteeredNode : IDisposable
     public string StateDirectory => _stateDirectory;
 
     /// <summary>A new steering object, as a started agent has: it knows only what stands in the state directory.</summary>
-    public NodeSteering Steering() => new(_stateDirectory, NullLogger.Instance);
+    public NodeSteering Steering() => new(_stateDirectory, Log);
+
+    /// <summary>What steering logged, warnings and all else.</summary>
+    public LogLines Log { get; } = new();
 
     public T Inside<T>(Func<T> work) => _namespace.Run(work);
 
@@ -112,6 +115,7 @@ internal sealed class SteeredNode : IDisposable
     public void Dispose()
     {
         CloseQueues();
+        Log.Dispose();
         LabTool.Try("ip", ["netns", "del", _namespace.Name]);
         Directory.Delete(_stateDirectory, recursive: true);
     }
