@@ -21,7 +21,7 @@ internal static class NftProbe
             "a CNI's masquerading hides the client's address"),
     ];
 
-    /// <summary>A row for nft itself, and one per expression.</summary>
+    /// <summary>A row for nft itself, one per expression, and one for the table of bridges.</summary>
     public static IEnumerable<Capability> Read()
     {
         const string Needed = "the agent does not start";
@@ -34,22 +34,26 @@ internal static class NftProbe
         return
         [
             new Capability("nft", CapabilityState.Yes, $"{path}, {version}", Needed),
-            .. Preflight.HasCapability(Preflight.NetAdmin)
-                ? Expressions.Select(Try)
-                : Expressions.Select(e => new Capability(e.Name, CapabilityState.Unknown, "only root may ask the kernel", e.Without)),
+            .. Expressions.Select(e => Try(e.Name, $"table inet clb_probe {{\n{e.Chain}\n}}\n", e.Without)),
+            Try("nft bridge family", BridgeRuleset.Probe, "only where pods are ports of a Linux bridge: services between two of them masquerade"),
         ];
     }
 
-    private static Capability Try((string Name, string Chain, string Without) expression)
+    private static Capability Try(string name, string ruleset, string without)
     {
+        if (!Preflight.HasCapability(Preflight.NetAdmin))
+        {
+            return new Capability(name, CapabilityState.Unknown, "only root may ask the kernel", without);
+        }
+
         try
         {
-            Tool.Run("nft", ["--check", "-f", "-"], $"table inet clb_probe {{\n{expression.Chain}\n}}\n");
-            return new Capability(expression.Name, CapabilityState.Yes, "the kernel takes it", expression.Without);
+            Tool.Run("nft", ["--check", "-f", "-"], ruleset);
+            return new Capability(name, CapabilityState.Yes, "the kernel takes it", without);
         }
         catch (SteeringException e)
         {
-            return new Capability(expression.Name, CapabilityState.No, e.Message, expression.Without);
+            return new Capability(name, CapabilityState.No, e.Message, without);
         }
     }
 }

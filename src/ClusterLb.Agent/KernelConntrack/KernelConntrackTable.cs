@@ -13,6 +13,12 @@ public readonly record struct KernelConntrackTable(int Count, int Capacity, long
     /// <summary>Its name among maps and flow tables.</summary>
     public const string Name = "nf_conntrack";
 
+    /// <summary>Filled so far (from 0 to 1) it is worth telling.</summary>
+    internal const double High = 0.9;
+
+    /// <summary>What to do about it then.</summary>
+    internal const string Advice = "raise conntrack.maxPerCore or min, or find who opens so many connections (conntrack -S, conntrack -L)";
+
     private const string Folder = "/proc/sys/net/netfilter";
     private const string Statistics = "/proc/thread-self/net/stat/nf_conntrack";
 

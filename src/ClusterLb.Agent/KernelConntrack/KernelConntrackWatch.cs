@@ -11,7 +11,6 @@ internal sealed class KernelConntrackWatch(string nodeName, Func<KernelConntrack
     /// <summary>What scripts look for.</summary>
     public const string FullReason = "KernelConntrackFull";
 
-    private const double High = 0.9;
     private const double Low = 0.8; // below it the matter is over; between both nothing changes
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(5);
 
@@ -41,8 +40,8 @@ internal sealed class KernelConntrackWatch(string nodeName, Func<KernelConntrack
 
         KernelConntrackTable before = _seen ?? now; // what was before the first look is old news
         _seen = now;
-        bool drops = now.EarlyDropped > before.EarlyDropped || (now.Dropped > before.Dropped && now.Fill >= High);
-        bool isHigh = drops || now.Fill >= (_problem.Length > 0 ? Low : High);
+        bool drops = now.EarlyDropped > before.EarlyDropped || (now.Dropped > before.Dropped && now.Fill >= KernelConntrackTable.High);
+        bool isHigh = drops || now.Fill >= (_problem.Length > 0 ? Low : KernelConntrackTable.High);
         if (!isHigh)
         {
             if (_problem.Length > 0)
@@ -56,7 +55,7 @@ internal sealed class KernelConntrackWatch(string nodeName, Func<KernelConntrack
 
         bool isNew = _problem.Length == 0;
         _problem = $"the kernel's flow table has {now.Count} of {now.Capacity} entries{(drops ? ", and packets of new connections are dropped" : "")}; " +
-            "raise conntrack.maxPerCore or min, or find who opens so many connections (conntrack -S, conntrack -L)";
+            KernelConntrackTable.Advice;
         if (isNew || drops)
         {
             log.LogError("The kernel's flow table is filling up {Entries} {Capacity} {Dropped} {EarlyDropped}",

@@ -1,6 +1,7 @@
 using ClusterLb.Agent.Admin;
 using ClusterLb.Agent.Network;
 using ClusterLb.Agent.Steering;
+using ClusterLb.Dataplane;
 
 namespace ClusterLb.Agent.Doctor.Checks;
 
@@ -15,10 +16,11 @@ internal sealed class BridgeCheck : ICheck
     {
         NodeNetwork network = NodeNetwork.Read();
 
-        // The agent knows where pods are. Without one, every bridge with ports counts.
+        // The agent knows where pods are. Without one: where the last one was told to look, else every bridge with ports counts.
+        IpPrefix[] pods = [.. (node.Record?.ClusterCidrs ?? []).Select(IpPrefix.Parse)];
         BridgeStatus[] bridges = node.Agent is { Steering: { Installed: true } steering }
             ? [.. steering.Bridges]
-            : [.. PodBridge.Find(network, [], chosen: null, NodeSteering.CanTakeUpFromBridges).Select(b => new BridgeStatus(b.Name, b.Subnet.ToString(), b.Fix))];
+            : [.. PodBridge.Find(network, pods, node.Options.BridgedPods, NodeSteering.CanTakeUpFromBridges).Select(b => new BridgeStatus(b.Name, b.Subnet.ToString(), b.Fix))];
         if (bridges.Length == 0)
         {
             int routed = network.Interfaces.Count(link => link is { Kind: "veth", MasterIndex: 0 });
