@@ -10,6 +10,9 @@ public sealed class CoexistenceLabFixture : ExposedLabFixture
 {
     protected override string Tag => "k";
 
+    // What comes back in these tests comes back because netlink told, or a look each second: not by the comparison of everything now and then.
+    protected override LabSettings Settings => new("iptables: {syncPeriod: 1h}");
+
     /// <summary>Runs a shell script on node-a; it ends at the first command that fails.</summary>
     public string OnNodeA(string script) => Exec("node-a", "sh", "-e", "-c", script);
 
