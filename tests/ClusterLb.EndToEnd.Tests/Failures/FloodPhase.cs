@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ClusterLb.Agent.KernelConntrack;
 using ClusterLb.Dataplane;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.EndToEnd.Tests.Stage;
@@ -17,8 +18,11 @@ namespace ClusterLb.EndToEnd.Tests.Failures;
 /// <param name="Flows">Begun.</param>
 /// <param name="Evicted">Forgotten early.</param>
 /// <param name="Refused">Packets of new flows for which there was no room.</param>
+/// <param name="KernelBefore">The kernel's own flow table when it began; null if it has none.</param>
+/// <param name="KernelAfter">The same at the end.</param>
 internal sealed record FloodPhase(
-    string What, double Seconds, IReadOnlyList<long> Exchanges, double LongestGapMs, long Read, long Dropped, ulong Flows, ulong Evicted, ulong Refused)
+    string What, double Seconds, IReadOnlyList<long> Exchanges, double LongestGapMs, long Read, long Dropped, ulong Flows, ulong Evicted, ulong Refused,
+    KernelConntrackTable? KernelBefore, KernelConntrackTable? KernelAfter)
 {
     /// <summary>Of all connections together.</summary>
     public double ExchangesPerSecond => Exchanges.Sum() / Seconds;
@@ -37,6 +41,7 @@ internal sealed record FloodPhase(
 
         TunCounters device = TunCounters.Read(fixture.Lab.Namespace(node));
         PipelineCounters counters = fixture.Counters(node);
+        KernelConntrackTable? kernel = fixture.Lab.Namespace(node).Run(KernelConntrackTable.Read);
         long started = Stopwatch.GetTimestamp();
         await happen();
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
@@ -45,7 +50,8 @@ internal sealed record FloodPhase(
         return new FloodPhase(
             what, seconds, [.. streams.Select((stream, i) => stream.Exchanges - before[i])], streams.Max(stream => stream.TakeLongestGapMs()),
             moved.ReadPackets, moved.DroppedPackets, after.NewFlows - counters.NewFlows, after.EvictedFlows - counters.EvictedFlows,
-            after.Drops(DropReason.ConntrackFull) - counters.Drops(DropReason.ConntrackFull));
+            after.Drops(DropReason.ConntrackFull) - counters.Drops(DropReason.ConntrackFull),
+            kernel, fixture.Lab.Namespace(node).Run(KernelConntrackTable.Read));
     }
 
     /// <summary>Of all packets that the dataplane has to carry, those that are not the connections': forged ones, and answers to them.</summary>
@@ -61,5 +67,7 @@ internal sealed record FloodPhase(
     public override string ToString() =>
         $"{What}: {Seconds:0.0} s, {Flows} flows begun, {Evicted} forgotten early, {Refused} refused; {PacketsPerSecond:0} packets a second read, "
         + $"{100.0 * Dropped / Math.Max(1, Read + Dropped):0.0} % found the queue full; {ExchangesPerSecond:0} exchanges a second, per connection "
-        + $"{Exchanges.Min()} to {Exchanges.Max()}, half of them {Exchanges.Order().ElementAt(Exchanges.Count / 2)} or more; longest silence {LongestGapMs:0} ms";
+        + $"{Exchanges.Min()} to {Exchanges.Max()}, half of them {Exchanges.Order().ElementAt(Exchanges.Count / 2)} or more; longest silence {LongestGapMs:0} ms; "
+        + $"the kernel's table {KernelBefore?.Count} to {KernelAfter?.Count} of {KernelAfter?.Capacity} entries, "
+        + $"{KernelAfter?.Dropped - KernelBefore?.Dropped} packets dropped, {KernelAfter?.EarlyDropped - KernelBefore?.EarlyDropped} entries made room";
 }
