@@ -15,4 +15,7 @@ for report in "$work"/results/*-report-github.md; do
   name=$(basename "$report" -report-github.md)
   cp "$report" "$results/${name##*.}.md"
 done
+if [ "$*" = "--filter *" ]; then
+  dotnet run --project bench/ClusterLb.Benchmarks -c Release --no-build -- packets-beside-changes | tee "$results/PacketsBesideChanges.md"
+fi
 ls -l "$results"

@@ -7,8 +7,8 @@ namespace ClusterLb.Benchmarks.ControlPlane;
 /// <summary>Services of one port with a number of ready backends each.</summary>
 internal static class SyntheticCluster
 {
-    /// <summary>Real maps, in memory, with room for half a million backends.</summary>
-    public static SharedLbMaps Maps() => SharedLbMaps.CreateInMemory(new LbMapCapacities
+    /// <summary>Room for half a million backends.</summary>
+    public static LbMapCapacities Capacities => new()
     {
         Services = 1 << 20,
         Backends = 1 << 20,
@@ -16,14 +16,19 @@ internal static class SyntheticCluster
         Serving = 1 << 20,
         ServicePorts = 1 << 18,
         ServiceNames = 1 << 18,
-    });
+    };
+
+    /// <summary>Real maps, in memory.</summary>
+    public static SharedLbMaps Maps() => SharedLbMaps.CreateInMemory(Capacities);
+
+    public static string ClusterIpOf(int service) => $"10.{service >> 16}.{(service >> 8) & 255}.{service & 255}";
 
     public static void Fill(ClusterStateStore store, int services, int backends)
     {
         store.SetNetwork(new NetworkInputs());
         for (int i = 0; i < services; i++)
         {
-            store.Put(Service($"s{i}", $"10.{i >> 16}.{(i >> 8) & 255}.{i & 255}", "http:80/TCP"));
+            store.Put(Service($"s{i}", ClusterIpOf(i), "http:80/TCP"));
             store.Put(SliceOf(i, backends));
         }
 
