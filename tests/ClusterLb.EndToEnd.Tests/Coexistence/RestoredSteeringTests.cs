@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using ClusterLb.Agent.Steering;
@@ -92,6 +93,15 @@ public sealed class RestoredSteeringTests(CoexistenceLabFixture fixture)
     {
         Socket socket = await fixture.To("client-a", "on-node-a", ipv6, 7).ConnectTcpAsync(CancellationToken.None);
         await AskAsync(socket); // the greeting
+
+        // The pod must not repeat what it said while its answers bypass us: the client acknowledges it some 40 ms later.
+        string port = $":{((IPEndPoint)socket.LocalEndPoint!).Port}";
+        string seen = "";
+        await Eventually.IsAsync(() => $"all is acknowledged that web-1 has sent: {seen}", () =>
+        {
+            seen = fixture.Exec("web-1", "ss", "-tnH", "state", "established", "dport", "=", port);
+            return seen.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, "0", ..]; // received and not read, sent and not acknowledged
+        });
         return socket;
     }
 
