@@ -22,6 +22,7 @@ public sealed class PacketReplay : IDisposable
     private readonly PacketWatch _watch;
     private readonly byte[] _buffer = new byte[PacketBatch.MaxPacketLength + RoomForAnswer];
     private readonly ulong _seed;
+    private long _evicted;
     private long _firstNs = long.MinValue;
     private long _latestNs;
     private int _count;
@@ -81,7 +82,12 @@ public sealed class PacketReplay : IDisposable
         var meta = new PacketMeta { Length = captured.Packet.Length };
         Verdict verdict = _pipeline.Process(_buffer, ref meta, NowMs);
         ReadOnlySpan<byte> written = verdict == Verdict.Drop ? default : _buffer.AsSpan(0, meta.Length);
-        _watch.TableIsFull |= _flows.Evicted > 0 || meta.DropReason == DropReason.ConntrackFull;
+        if (_flows.Evicted != _evicted || meta.DropReason == DropReason.ConntrackFull)
+        {
+            _evicted = _flows.Evicted;
+            _watch.TableIsFull();
+        }
+
         string? broken = _watch.Check(captured.Packet, written, verdict, meta, NowMs);
         _flows.Sweep(NowMs, SweepPerPacket);
         if (verdict != Verdict.Drop)

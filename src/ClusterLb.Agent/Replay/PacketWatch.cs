@@ -19,12 +19,14 @@ public sealed class PacketWatch(LbMaps maps)
 
     private readonly Dictionary<FlowTuple, WatchedFlow> _byOriginal = [];
     private readonly Dictionary<FlowTuple, WatchedFlow> _byReply = [];
+    private long _packets;
+    private long _fullAt = -1;
 
     /// <summary>The control plane is in the middle of writing: whether a backend serves cannot be said of this moment.</summary>
     public bool MapsInMotion { get; set; }
 
-    /// <summary>The flow table is full, so that flows which were never established may have to go.</summary>
-    public bool TableIsFull { get; set; }
+    /// <summary>The packet that is checked next found the flow table full: those that were never established may have made room for it.</summary>
+    public void TableIsFull() => _fullAt = _packets + 1;
 
     /// <summary>Flows seen and not expired.</summary>
     public int CountLive(long nowMs) => _byOriginal.Values.Count(flow => nowMs < flow.ExpiresMs);
@@ -59,6 +61,7 @@ public sealed class PacketWatch(LbMaps maps)
     /// <returns>The promise that was broken; null if none was.</returns>
     public string? Check(ReadOnlySpan<byte> before, ReadOnlySpan<byte> after, Verdict verdict, in PacketMeta meta, long nowMs)
     {
+        _packets++;
         if (PacketParser.Parse(before, out FlowTuple sent, out HeaderOffsets at) != DropReason.None)
         {
             return verdict == Verdict.Drop ? null : "a packet that cannot be read was not dropped";
@@ -164,7 +167,7 @@ public sealed class PacketWatch(LbMaps maps)
             return $"a reply of {flow.Original} was translated to {written}";
         }
 
-        flow.See(isReply: true, at.TcpFlags, Node, nowMs);
+        flow.See(isReply: true, at.TcpFlags, Node, _packets, nowMs);
         return null;
     }
 
@@ -188,7 +191,7 @@ public sealed class PacketWatch(LbMaps maps)
                 return $"{flow.Original} went on although its client was reset";
             }
 
-            flow.See(isReply: false, at.TcpFlags, Node, nowMs);
+            flow.See(isReply: false, at.TcpFlags, Node, _packets, nowMs);
             return null;
         }
 
@@ -271,7 +274,7 @@ public sealed class PacketWatch(LbMaps maps)
         }
 
         var flow = new WatchedFlow(sent, reply, meta.ServicePortId, meta.BackendId, MapsInMotion ? null : PolicyOf(meta.RevNatId));
-        flow.See(isReply: false, at.TcpFlags, node, nowMs);
+        flow.See(isReply: false, at.TcpFlags, node, _packets, nowMs);
         _byOriginal[sent] = flow;
         _byReply[reply] = flow;
         return null;
@@ -320,7 +323,7 @@ public sealed class PacketWatch(LbMaps maps)
             ? BackendGonePolicies.Of(head.Flags)
             : null;
 
-    private bool MayHaveGone(WatchedFlow flow) => flow.WasOrphan || (TableIsFull && (!flow.IsEstablished || flow.IsClosing));
+    private bool MayHaveGone(WatchedFlow flow) => flow.WasOrphan || (flow.SeenAt < _fullAt && (!flow.IsEstablished || flow.IsClosing));
 
     private string? Forget(WatchedFlow flow)
     {

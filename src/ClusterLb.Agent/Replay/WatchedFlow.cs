@@ -59,9 +59,13 @@ internal sealed class WatchedFlow(FlowTuple original, FlowTuple reply, uint serv
     /// <summary>TCP: over.</summary>
     public bool IsClosing => _isReset || (_clientFinished && _backendFinished);
 
+    /// <summary>Which packet of all that were watched was the latest of it, parts aside.</summary>
+    public long SeenAt { get; private set; }
+
     /// <summary>A packet of it.</summary>
-    public void See(bool isReply, TcpFlags flags, in NodeEntry node, long nowMs)
+    public void See(bool isReply, TcpFlags flags, in NodeEntry node, long packet, long nowMs)
     {
+        SeenAt = packet;
         bool isTcp = original.Protocol == IpProtocol.Tcp;
         IsEstablished |= !isReply && IsAnswered && (!isTcp || (flags & TcpFlags.Syn) == TcpFlags.None);
         IsAnswered |= isReply;

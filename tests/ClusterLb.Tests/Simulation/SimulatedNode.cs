@@ -17,20 +17,21 @@ internal sealed class SimulatedNode : IDisposable
     private const int Workers = 2;
 
     private readonly LbMaps _maps;
-    private readonly int _flowCapacity;
+    private readonly WatchedLbMaps _written; // the same, for the agent
     private readonly byte[] _buffer = new byte[4096];
     private readonly PacketPipeline[] _workers = new PacketPipeline[Workers];
     private readonly OrphanQuestion[] _questions = new OrphanQuestion[OrphanPass.MostQuestions];
     private FlowTables _flows;
     private OrphanSearch _orphans;
     private ReconcileLoop? _loop;
+    private long _evicted; // of these flow tables, when it was looked at the last time
 
-    /// <param name="usesSharedMaps">The shared files in memory, else their simple twin, whose writes can be watched one by one.</param>
+    /// <param name="usesSharedMaps">The shared files in memory, else their simple twin.</param>
     /// <param name="flowCapacity">Per family.</param>
     public SimulatedNode(bool usesSharedMaps, int flowCapacity)
     {
         _maps = usesSharedMaps ? SharedLbMaps.CreateInMemory(LbMapCapacities.Small) : new DictionaryLbMaps();
-        _flowCapacity = flowCapacity;
+        _written = new WatchedLbMaps(_maps);
         _flows = FlowTables.CreateInMemory(new FlowCapacities { Ipv4 = flowCapacity, Ipv6 = flowCapacity, Workers = Workers, Affinity = 256 });
         Watch = new PacketWatch(_maps);
         _orphans = new OrphanSearch(_maps, _flows);
@@ -49,6 +50,9 @@ internal sealed class SimulatedNode : IDisposable
 
     public long NowMs { get; set; } = 1_000_000;
 
+    /// <summary>Flows that had to make room for others.</summary>
+    public long Evictions { get; private set; }
+
     public IReadOnlyList<FlowSnapshot> Flows() => _flows.List(NowMs);
 
     /// <summary>A packet through one of the workers. Throws what the onlooker has against it.</summary>
@@ -58,7 +62,13 @@ internal sealed class SimulatedNode : IDisposable
         var meta = new PacketMeta { Length = packet.Length, Queue = (ushort)worker };
         Verdict verdict = _workers[worker].Process(_buffer, ref meta, NowMs);
         ReadOnlySpan<byte> written = verdict == Verdict.Drop ? default : _buffer.AsSpan(0, meta.Length);
-        Watch.TableIsFull |= _flows.Evicted > 0 || meta.DropReason == DropReason.ConntrackFull;
+        if (_flows.Evicted != _evicted || meta.DropReason == DropReason.ConntrackFull)
+        {
+            Evictions += _flows.Evicted - _evicted;
+            _evicted = _flows.Evicted;
+            Watch.TableIsFull();
+        }
+
         if (Watch.Check(packet, written, verdict, meta, NowMs) is { } broken)
         {
             throw new SimulationException($"{broken} (sent: {PacketText.Describe(packet)})");
@@ -105,7 +115,7 @@ internal sealed class SimulatedNode : IDisposable
     {
         StopAgent();
         Store = new ClusterStateStore(SimulatedCluster.NodeName);
-        _loop = new ReconcileLoop(Store, _maps);
+        _loop = new ReconcileLoop(Store, _written);
         cluster.Fill(Store, afterHalf: _loop.SyncNow);
     }
 
@@ -120,14 +130,14 @@ internal sealed class SimulatedNode : IDisposable
     {
         Exception? broken = null;
         Watch.MapsInMotion = afterWrite is not null;
-        SetAfterWrite(afterWrite is null ? null : Watched);
+        _written.AfterWrite = afterWrite is null ? null : Watched;
         try
         {
             _loop!.SyncNow();
         }
         finally
         {
-            SetAfterWrite(null);
+            _written.AfterWrite = null;
             Watch.MapsInMotion = false;
         }
 
@@ -179,6 +189,7 @@ internal sealed class SimulatedNode : IDisposable
         FlowTables old = _flows;
         _flows = FlowTables.FromDescriptors(old.OpenDescriptors().ToDictionary(file => file.Name, file => file.Handle));
         old.Dispose();
+        _evicted = _flows.Evicted;
         _orphans = new OrphanSearch(_maps, _flows);
         StartWorkers();
         _flows.RememberBackends(_maps.Backends);
@@ -200,14 +211,6 @@ internal sealed class SimulatedNode : IDisposable
         if (flow is null || flow.Flags.HasFlag(FlowFlags.KeepIfGone) || _maps.Serving.TryLookup(new ServingKey(flow.ServicePortId, flow.BackendId), out _))
         {
             throw new SimulationException($"{question.Tuple.Destination} was asked about {answer}, a connection that is none, is to be kept, or is served");
-        }
-    }
-
-    private void SetAfterWrite(Action? afterWrite)
-    {
-        if (_maps is DictionaryLbMaps maps)
-        {
-            maps.AfterWrite = afterWrite;
         }
     }
 

@@ -15,13 +15,16 @@ internal sealed class Simulation : IDisposable
     private readonly List<string>? _log;
     private int _resetFlows;
     private int _canaries;
+    private int _sctpFlows;
+    private int _keptPins;
+    private int _livingRestarts;
     private ClusterFacts _synced = ClusterFacts.None;
     private readonly List<ClusterFacts> _unfinished = []; // where a sync is on its way to, or was when its agent died
 
     private Simulation(int seed, List<string>? log)
     {
         _log = log;
-        _node = new SimulatedNode(usesSharedMaps: seed % 3 == 0, flowCapacity: seed % 8 == 7 ? 64 : 1024);
+        _node = new SimulatedNode(usesSharedMaps: seed % 3 == 0, flowCapacity: seed % 8 == 7 ? 4 : 1024);
         _network = new SimulatedNetwork(_cluster, _node) { Decided = OnDecided };
         _node.StartAgent(_cluster);
     }
@@ -62,6 +65,10 @@ internal sealed class Simulation : IDisposable
         AnsweredPings = _network.AnsweredPings,
         ResetFlows = _resetFlows,
         Canaries = _canaries,
+        Evictions = (int)_node.Evictions,
+        SctpFlows = _sctpFlows,
+        KeptPins = _keptPins,
+        LivingRestarts = _livingRestarts,
     };
 
     private string Do(Step step)
@@ -114,6 +121,7 @@ internal sealed class Simulation : IDisposable
                 _node.KillAgentAfter(writes);
                 return $"after {writes} writes";
             case StepKind.DataplaneRestarts:
+                _livingRestarts += _node.Flows().Count > 0 ? 1 : 0;
                 _node.RestartDataplane();
                 return "";
             case StepKind.LooksForOrphans:
@@ -191,6 +199,7 @@ internal sealed class Simulation : IDisposable
 
         if (verdict == Verdict.Forward)
         {
+            _sctpFlows += at.Protocol == IpProtocol.Sctp ? 1 : 0;
             _canaries += expected.Service?.Split is null ? 0 : 1;
             CheckPin(expected, tuple, backend);
         }
@@ -241,9 +250,13 @@ internal sealed class Simulation : IDisposable
     /// <summary>A client with session affinity stays where it is, while that is eligible and its time is not over (R31 to R33).</summary>
     private void CheckPin(Expectation expected, FlowTuple tuple, (IpAddr, ushort) backend)
     {
-        if (_unfinished.Count > 0 || expected.Service is not { AffinitySeconds: > 0 } service)
+        if (_unfinished.Count > 0)
         {
             _pins.Clear(); // whatever an unfinished sync made of it
+        }
+
+        if (_unfinished.Count > 0 || expected.Service is not { AffinitySeconds: > 0 } service)
+        {
             return;
         }
 
@@ -254,6 +267,7 @@ internal sealed class Simulation : IDisposable
             throw new SimulationException($"{tuple} went to {backend.Item1}, but its client is pinned to {pin.Backend.Item1}");
         }
 
+        _keptPins += pin.Backend == backend ? 1 : 0;
         _pins[key] = new Pin(backend, _node.NowMs);
     }
 
@@ -309,6 +323,18 @@ internal sealed record SimulationResult(string? Broken, ulong Digest, int Compar
     /// <summary>New flows of services that give a share of them away.</summary>
     public int Canaries { get; init; }
 
+    /// <summary>Flows that had to make room for others.</summary>
+    public int Evictions { get; init; }
+
+    /// <summary>New flows by SCTP.</summary>
+    public int SctpFlows { get; init; }
+
+    /// <summary>New flows of clients that session affinity kept where they were.</summary>
+    public int KeptPins { get; init; }
+
+    /// <summary>Dataplanes that began with flows of the one before.</summary>
+    public int LivingRestarts { get; init; }
+
     /// <summary>Both together, without what was broken.</summary>
     public SimulationResult Plus(SimulationResult other) => new(null, 0, Compared + other.Compared)
     {
@@ -316,5 +342,9 @@ internal sealed record SimulationResult(string? Broken, ulong Digest, int Compar
         AnsweredPings = AnsweredPings + other.AnsweredPings,
         ResetFlows = ResetFlows + other.ResetFlows,
         Canaries = Canaries + other.Canaries,
+        Evictions = Evictions + other.Evictions,
+        SctpFlows = SctpFlows + other.SctpFlows,
+        KeptPins = KeptPins + other.KeptPins,
+        LivingRestarts = LivingRestarts + other.LivingRestarts,
     };
 }

@@ -50,6 +50,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
         string all = $"the histories show nothing: {total}";
         Assert.True(total.Compared > histories * 10, all);
         Assert.True(total.Reassembled > histories && total.AnsweredPings > histories / 20 && total.Canaries > histories / 2 && total.ResetFlows > 0, all);
+        Assert.True(total.SctpFlows > histories / 4 && total.LivingRestarts > histories / 4 && total.Evictions > 0 && total.KeptPins > 0, all);
     }
 
     [Theory]

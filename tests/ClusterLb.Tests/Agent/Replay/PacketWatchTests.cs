@@ -130,7 +130,12 @@ public sealed class PacketWatchTests : IDisposable
     {
         Keep(Packet.Tcp("10.244.0.9:41001", Web).Syn());
         Establish();
-        _watch.TableIsFull = true;
+        Keep(Packet.Tcp("10.244.0.9:41002", Web).Syn());
+        _watch.TableIsFull();
+        Keep(Packet.Tcp("10.244.0.9:41002", Web).Syn()); // so it is still there
+        Assert.Equal(
+            $"TCP 10.244.0.9:41002 -> {Web}, a live flow whose backend serves, met Drop ConntrackFull",
+            Claim(Packet.Tcp("10.244.0.9:41002", Web).Syn(), Verdict.Drop, null, DropReason.ConntrackFull));
         Assert.Null(Claim(Packet.Tcp("10.244.0.9:41001", Web).Ack(), Verdict.Drop, null, DropReason.ConntrackFull));
         Assert.Equal(
             $"{TcpFlow}, a live flow whose backend serves, met Drop ConntrackFull",
