@@ -28,6 +28,9 @@ public sealed record LabService(
     /// <summary>How long a client stays with its backend (sessionAffinity ClientIP); 0: no session affinity.</summary>
     public int AffinitySeconds { get; init; }
 
+    /// <summary>internalTrafficPolicy is Local.</summary>
+    public bool IsInternalLocal { get; init; }
+
     /// <summary>Of the Service object, by name.</summary>
     public IReadOnlyDictionary<string, string> Annotations { get; init; } = new Dictionary<string, string>();
 

@@ -59,6 +59,7 @@ public static class ManifestWriter
               clusterIPs: ["{service.Ipv4}", "{service.Ipv6}"]
               ipFamilies: [IPv4, IPv6]
               ipFamilyPolicy: RequireDualStack
+              internalTrafficPolicy: {(service.IsInternalLocal ? "Local" : "Cluster")}
               externalTrafficPolicy: {(service.Exposure is null ? "null" : service.Exposure.IsLocal ? "Local" : "Cluster")}
               externalIPs: {List(service.Exposure?.ExternalIps)}
               loadBalancerSourceRanges: {List(service.Exposure?.SourceRanges)}

@@ -45,6 +45,39 @@ public sealed class ProcessDeathTests(ChangingLabFixture fixture)
     }
 
     [LabFact]
+    public async Task A_client_with_session_affinity_finds_its_backend_again_after_the_dataplane_was_killed()
+    {
+        LabService pinned = fixture.Topology.Service("web") with { Name = "pinned", Index = 70, AffinitySeconds = 600 };
+        fixture.Lab.Manifests.Apply(pinned);
+        AgentProcess agent = fixture.Lab.Agent("node-a");
+        int dataplane = agent.DataplaneProcessId;
+        string[] before = [await PodAsync(ipv6: false), await PodAsync(ipv6: true)];
+
+        agent.KillDataplane();
+        await Eventually.IsAsync("another dataplane runs", () => agent.DataplaneProcessId is var now && now != 0 && now != dataplane);
+        await agent.WaitUntilHealthyAsync(Patience);
+        for (int i = 0; i < 10; i++) // by chance one in four
+        {
+            Assert.Equal(before[0], await PodAsync(ipv6: false));
+            Assert.Equal(before[1], await PodAsync(ipv6: true));
+        }
+
+        fixture.Lab.Manifests.Remove(pinned);
+
+        async Task<string> PodAsync(bool ipv6)
+        {
+            string? pod = null;
+            await Eventually.IsAsync("the service answers", async () =>
+            {
+                TrafficTarget target = TrafficTarget.Of(fixture.Lab, "client-a", pinned.ClusterIp(ipv6), 7);
+                pod = (await Connector.OnceAsync(target, ConnectProtocol.Tcp, LabFixture.Timeout)).Answer?.Pod;
+                return pod is not null;
+            });
+            return pod!;
+        }
+    }
+
+    [LabFact]
     public async Task Both_are_killed_and_the_successor_serves_without_an_agent_until_the_next_one_adopts_it()
     {
         AgentProcess agent = fixture.Lab.Agent("node-a");

@@ -86,7 +86,8 @@ public class ExposedLabFixture : LabFixture
     public TrafficTarget To(string from, string kind, string service, bool ipv6, int port) =>
         TrafficTarget.Of(Lab, from, AddressOf(kind, service, ipv6), PortOf(kind, service, port));
 
-    /// <summary>To a ClusterIP from a pod and from node-a itself, and from outside to a node port whose backend is on the other node; both families.</summary>
+    /// <summary>To a ClusterIP from a pod and from node-a itself, from outside to a node port whose backend is on the other
+    /// node, and to a load balancer address with its own address; both families.</summary>
     internal async Task<List<CheckedStream>> StartStreamsFromEverywhereAsync(bool udp, TimeSpan patience)
     {
         var streams = new List<CheckedStream>();
@@ -104,6 +105,7 @@ public class ExposedLabFixture : LabFixture
         To("client-a", "web", ipv6, 7),
         To("node-a", "web", ipv6, 7),
         To(LabTopology.ClientName, "NodePort", "cluster-b", ipv6, 7),
+        To(LabTopology.ClientName, "LoadBalancer", "local-a", ipv6, 7),
     ]);
 
     public override async Task InitializeAsync()
