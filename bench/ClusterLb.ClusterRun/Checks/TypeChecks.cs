@@ -51,8 +51,12 @@ internal sealed class TypeChecks : ICheckGroup
         });
         await list.CheckAsync("service.kubernetes.io/service-proxy-name takes a service from the proxy, its absence gives it back", () =>
             LabelAsync(bed, "proxied", "service.kubernetes.io/service-proxy-name=another"));
-        await list.CheckAsync("service.kubernetes.io/headless takes a service from the proxy, its absence gives it back", () =>
-            LabelAsync(bed, "headed", "service.kubernetes.io/headless="));
+        await list.CheckAsync("service.kubernetes.io/headless on a service takes nothing from the proxy: it is for slices", async () =>
+        {
+            CheckedService service = bed.ServiceOf("headed");
+            bed.Kubectl("label", "service", "headed", "service.kubernetes.io/headless=");
+            await Probe.AnswersFromAsync(bed.Pod1, service.At(), bed.AllServers);
+        });
     }
 
     private static async Task UpAndDownAsync(CheckBed bed)
