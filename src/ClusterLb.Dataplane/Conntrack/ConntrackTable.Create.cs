@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ClusterLb.Dataplane.Packets;
 
 namespace ClusterLb.Dataplane.Conntrack;
@@ -6,6 +7,10 @@ namespace ClusterLb.Dataplane.Conntrack;
 internal sealed partial class ConntrackTable<TKey>
 {
     private int _count;
+
+    /// <summary>Says that a packet with this key comes next, so that its memory can come meanwhile.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Anticipate(in TKey key, IpProtocol protocol) => _index.Prefetch(HashOf(key, protocol));
 
     /// <summary>Says that a flow with this reply tuple is about to be created, so that its memory can come meanwhile.</summary>
     public void Expect(in FlowTuple reply)

@@ -11,6 +11,8 @@ namespace ClusterLb.Dataplane.Conntrack;
 [StructLayout(LayoutKind.Sequential, Pack = 4, Size = 12)]
 internal readonly struct FlowKey4 : IFlowKey<FlowKey4>
 {
+    private const byte PlainVersionAndLength = 0x45; // a header without options
+
     private readonly ulong _addresses;
     private readonly uint _ports;
 
@@ -28,6 +30,20 @@ internal readonly struct FlowKey4 : IFlowKey<FlowKey4>
     public static FlowKey4 From(in FlowTuple tuple) => new(
         NetworkOrder.Swap(tuple.Source.Ipv4) | ((ulong)NetworkOrder.Swap(tuple.Destination.Ipv4) << 32),
         FlowPorts.From(tuple));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryGlance(ReadOnlySpan<byte> packet, out FlowKey4 key, out IpProtocol protocol)
+    {
+        if (packet.Length < Ipv4Header.SourceOffset + Unsafe.SizeOf<FlowKey4>() || packet[0] != PlainVersionAndLength)
+        {
+            (key, protocol) = (default, IpProtocol.Any);
+            return false;
+        }
+
+        key = MemoryMarshal.Read<FlowKey4>(packet[Ipv4Header.SourceOffset..]);
+        protocol = (IpProtocol)packet[Ipv4Header.ProtocolOffset];
+        return true;
+    }
 
     public FlowTuple ToTuple(IpProtocol protocol) =>
         new(Source, Destination, FlowPorts.Source(_ports), FlowPorts.Destination(_ports), protocol);

@@ -25,6 +25,20 @@ internal struct FlowKey6 : IFlowKey<FlowKey6>
         Ports = FlowPorts.From(tuple),
     };
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryGlance(ReadOnlySpan<byte> packet, out FlowKey6 key, out IpProtocol protocol)
+    {
+        if (packet.Length < Ipv6Header.SourceOffset + Unsafe.SizeOf<FlowKey6>() || packet[0] >> 4 != 6)
+        {
+            (key, protocol) = (default, IpProtocol.Any);
+            return false;
+        }
+
+        key = MemoryMarshal.Read<FlowKey6>(packet[Ipv6Header.SourceOffset..]);
+        protocol = (IpProtocol)packet[Ipv6Header.NextHeaderOffset];
+        return true;
+    }
+
     public readonly FlowTuple ToTuple(IpProtocol protocol) => new(
         IpAddr.FromIpv6(NetworkOrder.Swap(SourceHigh), NetworkOrder.Swap(SourceLow)),
         IpAddr.FromIpv6(NetworkOrder.Swap(DestinationHigh), NetworkOrder.Swap(DestinationLow)),

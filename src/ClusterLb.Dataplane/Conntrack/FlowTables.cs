@@ -167,6 +167,21 @@ public sealed partial class FlowTables : IDisposable
     public bool TryLookup(in FlowTuple tuple, long nowMs, out FlowHit hit) =>
         tuple.IsIpv4 ? _ipv4.TryLookup(tuple, nowMs, out hit) : _ipv6.TryLookup(tuple, nowMs, out hit);
 
+    /// <summary>Says that this packet comes next: the memory in which its flow is looked for comes while the caller does something
+    /// else. A glance at the bytes, which may be wrong, and decides nothing.</summary>
+    /// <param name="packet">From the first byte of the IP header.</param>
+    public void Anticipate(ReadOnlySpan<byte> packet)
+    {
+        if (FlowKey4.TryGlance(packet, out FlowKey4 key4, out IpProtocol protocol))
+        {
+            _ipv4.Anticipate(key4, protocol);
+        }
+        else if (FlowKey6.TryGlance(packet, out FlowKey6 key6, out protocol))
+        {
+            _ipv6.Anticipate(key6, protocol);
+        }
+    }
+
     /// <summary>Says that a flow with this reply tuple, or one much like it, is about to be created: its memory comes while the
     /// caller does something else. Changes nothing.</summary>
     public void Expect(in FlowTuple reply)

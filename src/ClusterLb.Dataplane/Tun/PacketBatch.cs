@@ -49,6 +49,9 @@ public sealed class PacketBatch
     /// <summary>Vnet header and packet, <see cref="PacketMeta.Length"/> bytes of it.</summary>
     public Span<byte> Frame(int index) => PacketBatchInterop.Bytes(FrameAt(index), VnetHeader.Length + _metas[index].Length);
 
+    /// <summary>The packet, <see cref="PacketMeta.Length"/> bytes.</summary>
+    public ReadOnlySpan<byte> Packet(int index) => PacketBatchInterop.Bytes(FrameAt(index) + VnetHeader.Length, _metas[index].Length);
+
     /// <summary>The packet and the room behind it, in which an answer can be longer than what it answers.</summary>
     public Span<byte> Buffer(int index) =>
         PacketBatchInterop.Bytes(FrameAt(index) + VnetHeader.Length, MaxPacketLength + RoomForAnswers);

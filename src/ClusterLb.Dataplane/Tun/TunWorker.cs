@@ -129,6 +129,11 @@ public sealed class TunWorker
         _slots.GoOnline(_number);
         for (int i = 0; i < _batch.Count; i++)
         {
+            if (i + 1 < _batch.Count)
+            {
+                _pipeline.Anticipate(_batch.Packet(i + 1));
+            }
+
             Process(i, nowMs);
         }
 

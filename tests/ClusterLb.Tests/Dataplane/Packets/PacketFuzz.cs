@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using ClusterLb.Dataplane;
+using ClusterLb.Dataplane.Conntrack;
 using ClusterLb.Dataplane.Packets;
 using ClusterLb.Dataplane.Pipeline;
 using ClusterLb.Testing;
@@ -74,6 +75,10 @@ internal sealed class PacketFuzz
         Span<byte> packet = _after.AsSpan(Guard, _length);
         DropReason reason = PacketParser.Parse(packet, out FlowTuple tuple, out HeaderOffsets at);
         _reasons[(int)reason]++;
+        bool isPlain = reason == DropReason.None && at.IcmpKind == IcmpKind.None && !at.IsFragment
+            && at.TransportOffset == (at.IsIpv4 ? Ipv4Header.MinLength : Ipv6Header.HeaderLength);
+        CheckGlance<FlowKey4>(packet, tuple, isPlain && at.IsIpv4);
+        CheckGlance<FlowKey6>(packet, tuple, isPlain && !at.IsIpv4);
         Require(_after.AsSpan().SequenceEqual(_before), "the parser wrote");
         if (reason != DropReason.None)
         {
@@ -84,6 +89,14 @@ internal sealed class PacketFuzz
         CheckRewrite(packet, at, tuple, partialChecksum: _random.Next(2) == 0);
         CheckIcmpError(packet, at, tuple);
         CheckReject(at, tuple);
+    }
+
+    /// <summary>In a plain packet the glance sees what the parser sees; in any other whatever it likes.</summary>
+    private static void CheckGlance<TKey>(ReadOnlySpan<byte> packet, in FlowTuple tuple, bool isPlain)
+        where TKey : unmanaged, IFlowKey<TKey>
+    {
+        bool isSeen = TKey.TryGlance(packet, out TKey key, out IpProtocol protocol);
+        Require(!isPlain || (isSeen && protocol == tuple.Protocol && key.Matches(TKey.From(tuple))), "the glance saw another flow");
     }
 
     private void CheckRewrite(Span<byte> packet, in HeaderOffsets at, in FlowTuple tuple, bool partialChecksum)
