@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 
 namespace ClusterLb.Dataplane;
 
@@ -44,6 +45,7 @@ public readonly struct IpAddr : IEquatable<IpAddr>, IComparable<IpAddr>
     public int ByteLength => IsIpv4 ? 4 : 16;
 
     /// <summary>An IPv4 address from its number in host order: 0x0A000001 is 10.0.0.1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static IpAddr FromIpv4(uint address) => new(0, MappedPrefix | address);
 
     /// <summary>0.0.0.0 or ::.</summary>

@@ -213,6 +213,7 @@ internal sealed partial class ConntrackTable<TKey>
         return false;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool IsPlace(ulong word, ulong tag) => FlowIndex.HasTag(word, tag) && (uint)FlowIndex.Place(word) <= (uint)Capacity;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

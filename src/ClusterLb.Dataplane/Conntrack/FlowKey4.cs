@@ -22,9 +22,17 @@ internal readonly struct FlowKey4 : IFlowKey<FlowKey4>
         _ports = ports;
     }
 
-    private IpAddr Source => IpAddr.FromIpv4(NetworkOrder.Swap((uint)_addresses));
+    private IpAddr Source
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => IpAddr.FromIpv4(NetworkOrder.Swap((uint)_addresses));
+    }
 
-    private IpAddr Destination => IpAddr.FromIpv4(NetworkOrder.Swap((uint)(_addresses >> 32)));
+    private IpAddr Destination
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => IpAddr.FromIpv4(NetworkOrder.Swap((uint)(_addresses >> 32)));
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static FlowKey4 From(in FlowTuple tuple) => new(
