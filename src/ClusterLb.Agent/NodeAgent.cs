@@ -179,7 +179,11 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
     {
         uint? group;
         int usual = NiceInterop.Own;
-        ProcessPriority.SetOwn(_options.Dataplane.Nice); // packets may wait
+        if (!StateLease.IsTaken(_options.StateDirectory, StateLease.DataplaneFileName))
+        {
+            ProcessPriority.SetOwn(_options.Dataplane.Nice); // no dataplane runs: packets may wait
+        }
+
         try
         {
             group = await StartServingAsync(cancellation);

@@ -7,17 +7,16 @@ namespace ClusterLb.Agent;
 /// <summary>How early the way of the packets gets a processor when others want it too (docs/processes.md).</summary>
 internal static class ProcessPriority
 {
+    private const string Self = "self";
+
     /// <summary>Sets it for this process: for all threads, and those that they will start. Without the right to it stays as it was.</summary>
     /// <param name="nice">−20 (first) to 19 (last).</param>
-    public static void SetOwn(int nice)
-    {
-        foreach (string task in Directory.GetDirectories("/proc/self/task"))
-        {
-            NiceInterop.Set(int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture), nice);
-        }
+    public static void SetOwn(int nice) => Set(Self, nice);
 
-        SetGroup("self", nice);
-    }
+    /// <summary>The same for another process.</summary>
+    /// <param name="pid">Its id; one that has ended does no harm.</param>
+    /// <param name="nice">−20 (first) to 19 (last).</param>
+    public static void Set(int pid, int nice) => Set(pid.ToString(CultureInfo.InvariantCulture), nice);
 
     /// <summary>Starts a process that has another priority than this one.</summary>
     /// <param name="nice">−20 (first) to 19 (last).</param>
@@ -43,6 +42,23 @@ internal static class ProcessPriority
         }
 
         return refused == 0 ? "" : $"setpriority failed with {Errno.Name(refused)}; it needs CAP_SYS_NICE";
+    }
+
+    private static void Set(string process, int nice)
+    {
+        try
+        {
+            foreach (string task in Directory.GetDirectories($"/proc/{process}/task"))
+            {
+                NiceInterop.Set(int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture), nice);
+            }
+        }
+        catch (IOException)
+        {
+            return; // it has ended
+        }
+
+        SetGroup(process, nice);
     }
 
     // Where the kernel makes a group of each session (sched_autogroup_enabled), niceness counts only inside of it: the group has its own.

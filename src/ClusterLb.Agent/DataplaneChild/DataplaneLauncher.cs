@@ -18,6 +18,7 @@ internal sealed class DataplaneLauncher(
     private const string SuccessorSocketName = "dataplane.sock.successor";
 
     private const int KillTimeoutMs = 2_000;
+    private const int UsualNice = 0;
 
     private static readonly TimeSpan LongestStart = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan ConnectInterval = TimeSpan.FromMilliseconds(2);
@@ -74,7 +75,7 @@ internal sealed class DataplaneLauncher(
         {
             int errno = 0;
             int pid = 0;
-            string problem = ProcessPriority.Start(options.Nice, () =>
+            string problem = ProcessPriority.Start(NiceOf(verb), () =>
             {
                 errno = ProcessInterop.Spawn(arguments, DataplaneCommand.Variables(queues), [socket.Handle, lease.Handle], out pid);
                 return pid;
@@ -116,7 +117,21 @@ internal sealed class DataplaneLauncher(
     public void PublishSuccessor() => File.Move(NewSocketPath, SuccessorSocketPath, overwrite: true);
 
     /// <summary>The successor serves: from now on it is found as the dataplane.</summary>
-    public void PromoteSuccessor() => File.Move(SuccessorSocketPath, SocketPath, overwrite: true);
+    /// <param name="pid">Its process.</param>
+    public void PromoteSuccessor(int pid)
+    {
+        File.Move(SuccessorSocketPath, SocketPath, overwrite: true);
+        ProcessPriority.Set(pid, options.Nice);
+    }
+
+    /// <summary>The successor is ready: its workers are to have their priority from the start, though no agent may live then to give it. They
+    /// inherit it from the thread that starts them, the first one, which has nothing else to do.</summary>
+    /// <param name="pid">Its process.</param>
+    public void PrepareSuccessor(int pid) => NiceInterop.Set(pid, options.Nice);
+
+    /// <summary>A successor starts like any process: nobody waits for it, and its start would take processors from those whose packets
+    /// we carry.</summary>
+    private int NiceOf(string verb) => verb == DataplaneProcess.SuccessorVerb ? Math.Max(options.Nice, UsualNice) : options.Nice;
 
     private void LeaveContainer(int pid)
     {

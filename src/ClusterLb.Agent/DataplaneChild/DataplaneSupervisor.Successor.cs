@@ -33,7 +33,7 @@ public sealed partial class DataplaneSupervisor
                 DataplaneStatus status = await AwaitStatusAsync(link, cancellation);
                 if (status.Serving)
                 {
-                    _launcher.PromoteSuccessor();
+                    _launcher.PromoteSuccessor(status.Pid);
                     _pid = status.Pid;
                     _log.LogInformation("Dataplane {Pid} has taken over from the one that ended; generation {Generation}.", status.Pid, status.Generation);
                     return link;
@@ -135,6 +135,7 @@ public sealed partial class DataplaneSupervisor
                 throw;
             }
 
+            _launcher.PrepareSuccessor(_successorPid);
             _log.LogInformation("Process {Pid} is ready to serve should the dataplane end.", _successorPid);
         }
 

@@ -60,6 +60,20 @@ public sealed class StateLease : IDisposable
             $"The state directory '{stateDirectory}' is in use by another agent. Stop that one, or choose another directory (--state-dir).");
     }
 
+    /// <summary>True if somebody holds a lease now.</summary>
+    public static bool IsTaken(string stateDirectory, string fileName)
+    {
+        try
+        {
+            using StateLease lease = Open(stateDirectory, fileName);
+            return !lease.TryTake();
+        }
+        catch (IOException)
+        {
+            return false; // no state directory yet
+        }
+    }
+
     /// <summary>False if the file was removed or replaced since it was opened: it is nobody's lease any more.</summary>
     public bool IsCurrent => ProcessInterop.IsFileAt(Handle, FilePath);
 

@@ -32,6 +32,9 @@ internal static class DataplaneMetrics
         meter.CreateObservableCounter(
             "clusterlb_affinity_evicted_total", () => (long)counters().EvictedPins, null,
             "Clients whose session affinity was forgotten early, because the table was full.");
+        meter.CreateObservableCounter(
+            "clusterlb_affinity_unpinned_total", () => (long)counters().Unpinned, null,
+            "Connections served whose client could not be pinned, because other workers were busy with its part of the table.");
         meter.CreateObservableCounter("clusterlb_fragments_total", () => (long)counters().Fragments, null, "Fragments translated.");
         meter.CreateObservableCounter(
             "clusterlb_fragments_evicted_total", () => (long)counters().EvictedFragments, null,

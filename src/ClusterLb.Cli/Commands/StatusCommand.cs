@@ -75,6 +75,7 @@ internal static class StatusCommand
             {
                 ["flows that never came to anything forgotten early"] = counters.EvictedFlows,
                 ["clients' session affinity forgotten early"] = counters.EvictedPins,
+                ["connections whose client could not be pinned"] = counters.Unpinned,
                 ["fragments"] = counters.Fragments,
                 ["fragmented datagrams forgotten too early"] = counters.EvictedFragments,
                 ["ICMP errors"] = counters.TranslatedErrors,

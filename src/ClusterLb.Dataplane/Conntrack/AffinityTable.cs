@@ -30,9 +30,6 @@ internal sealed class AffinityTable<TKey>
     private readonly int[] _locks = new int[Stripes * StripeStride];
     private int _count;
     private int _sweepCursor;
-    private long _evicted;
-    private long _evictedUncounted;
-    private long _unpinned;
 
     /// <summary>A table over a new file. Over one that another process wrote, call <see cref="Adopt"/> before anything else.</summary>
     public AffinityTable(MapFile file)
@@ -48,13 +45,10 @@ internal sealed class AffinityTable<TKey>
     public int Count => Volatile.Read(ref _count);
 
     /// <summary>Entries that were still good and had to go, because all places of another client were taken.</summary>
-    public long Evicted => Volatile.Read(ref _evicted);
-
-    /// <summary>Those of them since the last call, for a worker's counters.</summary>
-    public long TakeEvicted() => Volatile.Read(ref _evictedUncounted) == 0 ? 0 : Interlocked.Exchange(ref _evictedUncounted, 0);
+    public SharedTally Evicted { get; } = new();
 
     /// <summary>Connections whose client could not be pinned at once.</summary>
-    public long Unpinned => Volatile.Read(ref _unpinned);
+    public SharedTally Unpinned { get; } = new();
 
     private int Places => (int)(_bucketMask + 1) * Ways;
 
@@ -112,7 +106,7 @@ internal sealed class AffinityTable<TKey>
         ref int gate = ref _locks[(int)(hash % Stripes) * StripeStride];
         if (!TryEnter(ref gate))
         {
-            Interlocked.Increment(ref _unpinned);
+            Unpinned.Count();
             return backendId;
         }
 
@@ -219,15 +213,14 @@ internal sealed class AffinityTable<TKey>
             {
                 if (isEvicted)
                 {
-                    Interlocked.Increment(ref _evicted);
-                    Interlocked.Increment(ref _evictedUncounted);
+                    Evicted.Count();
                 }
 
                 return backendId;
             }
         }
 
-        Interlocked.Increment(ref _unpinned); // others were faster four times: not by chance
+        Unpinned.Count(); // others were faster four times: not by chance
         return backendId;
     }
 

@@ -65,7 +65,7 @@ internal sealed partial class ConntrackTable<TKey>
                 bool isGone = Remove(holder.Place, holder.Generation, givesWay ? long.MaxValue : nowMs);
                 if (isDisplaced && isGone)
                 {
-                    CountEvicted();
+                    Evicted.Count();
                 }
             }
         }

@@ -21,11 +21,8 @@ internal sealed partial class ConntrackTable<TKey>
     // Torn while the configuration changes, between workers: then another victim is chosen than the idlest.
     private FlowTimeouts _timeouts = new(NodeEntry.Default);
 
-    private long _evicted;
-    private long _evictedUncounted;
-
     /// <summary>Flows that had to go early because the table was full.</summary>
-    public long Evicted => Volatile.Read(ref _evicted);
+    public SharedTally Evicted { get; } = new();
 
     /// <summary>Asks for the place that the next flow will probably take.</summary>
     private void PrefetchFree()
@@ -149,17 +146,8 @@ internal sealed partial class ConntrackTable<TKey>
             return false;
         }
 
-        CountEvicted();
+        Evicted.Count();
         return true;
-    }
-
-    /// <summary>Flows that had to go early since the last call, for a worker's counters.</summary>
-    public long TakeEvicted() => Volatile.Read(ref _evictedUncounted) == 0 ? 0 : Interlocked.Exchange(ref _evictedUncounted, 0);
-
-    private void CountEvicted()
-    {
-        Interlocked.Increment(ref _evicted);
-        Interlocked.Increment(ref _evictedUncounted);
     }
 
     private static bool MayGoEarly(IpProtocol protocol, FlowState state) => protocol == IpProtocol.Tcp

@@ -11,13 +11,16 @@ public sealed partial class FlowTables
     public int AffinityCount => _affinity4.Count + _affinity6.Count;
 
     /// <summary>Pins that were still good and had to go because a table was full.</summary>
-    public long AffinityEvicted => _affinity4.Evicted + _affinity6.Evicted;
+    public long AffinityEvicted => _affinity4.Evicted.Total + _affinity6.Evicted.Total;
 
     /// <summary>Those of them since the last call, for a worker's counters.</summary>
-    public long TakeAffinityEvicted() => _affinity4.TakeEvicted() + _affinity6.TakeEvicted();
+    public long TakeAffinityEvicted() => _affinity4.Evicted.Take() + _affinity6.Evicted.Take();
 
     /// <summary>Connections whose client could not be pinned at once, because other workers were busy with its part of the table.</summary>
-    public long AffinityUnpinned => _affinity4.Unpinned + _affinity6.Unpinned;
+    public long AffinityUnpinned => _affinity4.Unpinned.Total + _affinity6.Unpinned.Total;
+
+    /// <summary>Those of them since the last call, for a worker's counters.</summary>
+    public long TakeAffinityUnpinned() => _affinity4.Unpinned.Take() + _affinity6.Unpinned.Take();
 
     /// <summary>The backend that a client is pinned to at a service port; using it counts from now on (semantics R32). Takes no lock.</summary>
     /// <param name="servicePortId">All its frontends share the pin (R31).</param>

@@ -56,10 +56,10 @@ public sealed partial class FlowTables : IDisposable
     internal SnatPortPools SnatPorts => _snatPorts;
 
     /// <summary>Flows that were never established and had to go early, because a table was full or ports were rare.</summary>
-    public long Evicted => _ipv4.Evicted + _ipv6.Evicted;
+    public long Evicted => _ipv4.Evicted.Total + _ipv6.Evicted.Total;
 
     /// <summary>Those of them since the last call, for a worker's counters.</summary>
-    public long TakeEvicted() => _ipv4.TakeEvicted() + _ipv6.TakeEvicted();
+    public long TakeEvicted() => _ipv4.Evicted.Take() + _ipv6.Evicted.Take();
 
     /// <summary>Workers that have a row of counters.</summary>
     public int CounterRows => (int)_counters.Spec.Capacity;

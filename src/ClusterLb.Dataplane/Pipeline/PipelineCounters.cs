@@ -10,7 +10,8 @@ public sealed class PipelineCounters(CounterRow row)
     // The layout of the row (docs/conntrack.md). Append only.
     private const int PacketsByVerdict = 0;
     private const int BytesByVerdict = 8;
-    private const int EvictedFlowsWord = 14; // where bytes of verdicts would be that do not exist
+    private const int UnpinnedWord = 13; // where bytes of verdicts would be that do not exist, as the next two
+    private const int EvictedFlowsWord = 14;
     private const int EvictedPinsWord = 15;
     private const int NewFlowsWord = 16;
     private const int RepickedFlowsWord = 17;
@@ -35,6 +36,10 @@ public sealed class PipelineCounters(CounterRow row)
 
     /// <summary>Clients whose session affinity was forgotten early, because a table was full.</summary>
     public ulong EvictedPins => row.Read(EvictedPinsWord);
+
+    /// <summary>Connections of a service with session affinity whose client could not be pinned, because other workers were busy with
+    /// its part of the table; they are served all the same.</summary>
+    public ulong Unpinned => row.Read(UnpinnedWord);
 
     /// <summary>UDP flows that got another backend because theirs no longer served.</summary>
     public ulong RepickedFlows => row.Read(RepickedFlowsWord);
@@ -119,6 +124,14 @@ public sealed class PipelineCounters(CounterRow row)
         {
             row.Add(EvictedFlowsWord, (ulong)flows);
             row.Add(EvictedPinsWord, (ulong)pins);
+        }
+    }
+
+    internal void CountUnpinned(long connections)
+    {
+        if (connections > 0)
+        {
+            row.Add(UnpinnedWord, (ulong)connections);
         }
     }
 

@@ -191,6 +191,7 @@ public sealed class TunWorker
         long nowMs = nowNs / NanosecondsPerMillisecond;
         _flows.Sweep(nowMs, sweep);
         _counters.CountEvicted(_flows.TakeEvicted(), _flows.TakeAffinityEvicted());
+        _counters.CountUnpinned(_flows.TakeAffinityUnpinned());
         if (_orphans.IsDue(nowMs))
         {
             LookForOrphans(nowMs, orphanSlice);

@@ -63,13 +63,26 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
         await _supervisor.EnsureRunningAsync();
         DataplaneStatus status = await ServingAsync();
 
-        int own = NiceOf(Environment.ProcessId);
-        bool mayRaise = (Convert.ToUInt64(File.ReadLines("/proc/self/status").First(l => l.StartsWith("CapEff:", StringComparison.Ordinal))[7..].Trim(), 16)
-            & (1UL << 23)) != 0; // CAP_SYS_NICE
-        Assert.All(
-            Directory.GetDirectories($"/proc/{status.Pid}/task"),
-            thread => Assert.Equal(mayRaise ? new DataplaneOptions().Nice : own, NiceOf(int.Parse(Path.GetFileName(thread)))));
-        Assert.Equal(own, NiceOf(Environment.ProcessId));
+        int own = Niceness.Of(Environment.ProcessId);
+        Assert.All(Niceness.OfThreads(status.Pid), nice => Assert.Equal(Niceness.MayBeRaised ? new DataplaneOptions().Nice : own, nice));
+        Assert.Equal(own, Niceness.Of(Environment.ProcessId));
+    }
+
+    [LabFact]
+    public async Task A_successor_waits_like_any_process_and_rises_when_it_follows()
+    {
+        await _supervisor.EnsureRunningAsync();
+        int successor = await AwaitSuccessorAsync();
+        int raised = Niceness.MayBeRaised ? new DataplaneOptions().Nice : 0;
+        await Eventually.IsAsync("its first thread is raised", () => Niceness.Of(successor) == raised);
+        Assert.All(Niceness.OfThreads(successor).Skip(1), nice => Assert.Equal(0, nice));
+        Assert.Contains(Niceness.OfGroup(successor), new[] { "0", null });
+
+        await SignalAsync((await ServingAsync()).Pid, "KILL");
+
+        await AwaitSuccessorAsync(successor);
+        Assert.All(Niceness.OfThreads(successor), nice => Assert.Equal(raised, nice));
+        Assert.Contains(Niceness.OfGroup(successor), new[] { $"{raised}", null });
     }
 
     [LabFact]
@@ -443,12 +456,7 @@ public sealed class DataplaneSupervisorTests : IAsyncLifetime, IDisposable
         return status;
     }
 
-    private static int SessionOf(int pid) => int.Parse(StatOf(pid)[3]);
-
-    private static int NiceOf(int thread) => int.Parse(StatOf(thread)[16]);
-
-    // From the third field on: the second may contain blanks.
-    private static string[] StatOf(int pid) => File.ReadAllText($"/proc/{pid}/stat").Split(") ")[1].Split(' ');
+    private static int SessionOf(int pid) => int.Parse(ProcStat.Of(pid)[3]);
 
     private static bool IsCode(string path) =>
         path.EndsWith(".dll", StringComparison.Ordinal) || path.EndsWith(".so", StringComparison.Ordinal)

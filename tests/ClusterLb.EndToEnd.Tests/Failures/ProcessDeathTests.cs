@@ -90,6 +90,10 @@ public sealed class ProcessDeathTests(ChangingLabFixture fixture)
         agent.KillDataplane();
         await Eventually.IsAsync("the successor serves", () => agent.DataplaneProcessId == successor);
         await AssertNewConnectionsAsync(50);
+        if (Niceness.MayBeRaised)
+        {
+            Assert.Equal([-10, -10], Niceness.OfThreads(successor, "queue-")); // no agent lives that could have raised them
+        }
 
         agent.Start();
         await agent.WaitUntilHealthyAsync(Patience);
