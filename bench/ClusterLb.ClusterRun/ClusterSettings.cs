@@ -33,6 +33,9 @@ internal sealed record ClusterSettings
     /// <summary>Groups of checks to run, by their names; empty: all.</summary>
     public required IReadOnlyList<string> CheckGroups { get; init; }
 
+    /// <summary>Words of the steps of <c>changes</c> to run; empty: all.</summary>
+    public required IReadOnlyList<string> ChangeSteps { get; init; }
+
     /// <summary>The image that has ClusterLb in it, for the DaemonSet; empty without that column.</summary>
     public required string AgentImage { get; init; }
 
@@ -104,6 +107,7 @@ internal sealed record ClusterSettings
             Replicas = replicas,
             Columns = columns,
             CheckGroups = Optional("CLUSTERLB_CLUSTER_CHECKS", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
+            ChangeSteps = Optional("CLUSTERLB_CLUSTER_CHANGES", "").Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
             AgentImage = agentImage,
             Program = LabProgram.Find(AppContext.BaseDirectory),
         };

@@ -83,7 +83,7 @@ async Task<(string Report, bool IsWell)> LoadAsync(ClusterSettings settings, Kub
             lost.WriteLine(proxy.Name);
             if (isChanges)
             {
-                changes.Add(await new ChangeScenario(service, origins, Console.WriteLine, stop.Token).RunAsync(proxy));
+                changes.Add(await new ChangeScenario(service, origins, settings.ChangeSteps, Console.WriteLine, stop.Token).RunAsync(proxy));
                 continue;
             }
 

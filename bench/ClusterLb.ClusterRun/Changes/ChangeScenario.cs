@@ -4,7 +4,8 @@ using ClusterLb.Lab.Stage;
 namespace ClusterLb.ClusterRun.Changes;
 
 /// <summary>Pods come and go, and the service proxy's processes end, while connections and flows last.</summary>
-internal sealed class ChangeScenario(ServiceUnderTest service, IReadOnlyList<Origin> origins, Action<string> say, CancellationToken cancel)
+internal sealed class ChangeScenario(
+    ServiceUnderTest service, IReadOnlyList<Origin> origins, IReadOnlyList<string> only, Action<string> say, CancellationToken cancel)
 {
     public const int Pods = 6;
 
@@ -17,7 +18,7 @@ internal sealed class ChangeScenario(ServiceUnderTest service, IReadOnlyList<Ori
     private readonly List<ChangeResult> _results = [];
     private ChangeLoad _load = null!;
 
-    /// <summary>Runs all steps with the proxy in place, and takes it away again.</summary>
+    /// <summary>Runs all steps, or those that were asked for by a word of their names, with the proxy in place, and takes it away again.</summary>
     public async Task<ChangeColumn> RunAsync(IServiceProxy proxy)
     {
         string before = MachineLoad.Average();
@@ -62,7 +63,7 @@ internal sealed class ChangeScenario(ServiceUnderTest service, IReadOnlyList<Ori
     {
         var step = new ChangeResult(name);
         _results.Add(step);
-        if (!applies)
+        if (!applies || (only.Count > 0 && !only.Any(word => name.Contains(word, StringComparison.Ordinal))))
         {
             return;
         }

@@ -17,11 +17,14 @@ internal sealed class CommonOptions
         Recursive = true,
     };
 
+    /// <summary>Names the state directory where the command line does not.</summary>
+    public const string StateDirVariable = "CLUSTERLB_STATE_DIR";
+
     private readonly Option<string> _stateDir = new("--state-dir")
     {
-        Description = "Directory of maps, flow tables and sockets (environment: CLUSTERLB_STATE_DIR)",
+        Description = "Directory of maps, flow tables and sockets (environment: " + StateDirVariable + ")",
         HelpName = "DIR",
-        DefaultValueFactory = _ => Environment.GetEnvironmentVariable("CLUSTERLB_STATE_DIR") is { Length: > 0 } dir
+        DefaultValueFactory = _ => Environment.GetEnvironmentVariable(StateDirVariable) is { Length: > 0 } dir
             ? dir
             : DefaultStateDir,
         Recursive = true,

@@ -15,7 +15,6 @@ internal static class DataplaneCommand
         var leaseFd = new Option<int>(LeaseFd) { Description = "Inherited lease on dataplane.lock", Required = true, CustomParser = NumberText.Parse<int> };
         var command = new Command(DataplaneProcess.Verb, "Carry packets (internal: started by the agent)") { controlFd, leaseFd };
         command.Aliases.Add(DataplaneProcess.SuccessorVerb);
-        command.Hidden = true;
         command.SetAction(parsed => Run(parsed.GetRequiredValue(controlFd), parsed.GetRequiredValue(leaseFd)));
         return command;
     }

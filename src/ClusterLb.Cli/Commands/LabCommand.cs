@@ -103,6 +103,11 @@ internal static class LabCommand
                 start.ArgumentList.Add(word);
             }
 
+            if (lab.Agents.FirstOrDefault(agent => agent.Node.Name == parsed.GetValue(member)) is { } agent)
+            {
+                start.Environment.TryAdd(CommonOptions.StateDirVariable, agent.StateDirectory);
+            }
+
             using Process process = Process.Start(start)!;
             process.WaitForExit();
             return Task.FromResult(process.ExitCode);

@@ -7,6 +7,7 @@ namespace ClusterLb.Cli.Commands;
 /// <summary>Opens what a state directory holds, for reading, whether or not an agent runs.</summary>
 internal static class StateFiles
 {
+    private const string NoAgent = "no agent ever ran with this state directory";
     private const string OtherDirectory = "start the agent first, or name its directory with --state-dir";
 
     /// <summary>The load-balancing maps.</summary>
@@ -31,9 +32,9 @@ internal static class StateFiles
     private static IReadOnlyList<T> ReadTables<T>(string stateDir, Func<IReadOnlyList<T>> read)
     {
         string what = $"cannot read the flow tables of {stateDir}";
-        return Directory.Exists(stateDir)
-            ? Open(what, read)
-            : throw new CommandException(what, "there is no such directory", OtherDirectory);
+        return !Directory.Exists(stateDir) ? throw new CommandException(what, "there is no such directory", OtherDirectory)
+            : !Directory.Exists(Path.Combine(stateDir, SharedLbMaps.DirectoryName)) ? throw new CommandException(what, NoAgent, OtherDirectory)
+            : Open(what, read);
     }
 
     /// <summary>Runs <paramref name="open"/> and tells its usual failures as one line.</summary>
@@ -45,7 +46,7 @@ internal static class StateFiles
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
-            throw new CommandException(what, "no agent ever ran with this state directory", OtherDirectory);
+            throw new CommandException(what, NoAgent, OtherDirectory);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or MapFileException { IsAccessDenied: true })
         {

@@ -7,6 +7,8 @@ namespace ClusterLb.Cli.Output;
 /// <summary>The trace of changes for people: the stages, then the changes.</summary>
 internal static class SyncTraceText
 {
+    private const double WorthTellingMs = 0.5; // half of what a change is to take
+
     /// <summary>Prints it.</summary>
     /// <param name="report">What to print.</param>
     /// <param name="terminal">Where.</param>
@@ -68,6 +70,10 @@ internal static class SyncTraceText
         string skew = change.ClockSkewMs > 0
             ? string.Create(CultureInfo.InvariantCulture, $"the control plane's clock is {change.ClockSkewMs:0.0} ms ahead of ours")
             : "";
-        return skew.Length > 0 && packet.Length > 0 ? $"{packet}; {skew}" : packet + skew;
+        return string.Join("; ", new[] { packet, skew, Part(change.WaitMs, "waiting for its turn"), Part(change.GcMs, "garbage collection") }.Where(part => part.Length > 0));
+
+        string Part(double milliseconds, string what) => milliseconds >= WorthTellingMs && milliseconds >= change.WriteMs / 2
+            ? string.Create(CultureInfo.InvariantCulture, $"{milliseconds:0.0} ms of the writing: {what}")
+            : "";
     }
 }

@@ -34,15 +34,19 @@ internal static class EndpointSliceReader
         }
 
         bool isIpv4 = addressType.ValueEquals("IPv4");
-        return context.Good(new BackendSlice
+        BackendPort[] ports = [.. ReadPorts(item, context)];
+        Backend[] backends = [.. ReadBackends(item, isIpv4, context)];
+        bool isHollow = (ports.Length == 0 && item.Items("ports").Any()) || (backends.Length == 0 && item.Items("endpoints").Any());
+        var slice = new BackendSlice
         {
             Name = context.Name,
             Service = new ObjectName(context.Name.Namespace, service),
             IsIpv4 = isIpv4,
-            Ports = [.. ReadPorts(item, context)],
-            Backends = [.. ReadBackends(item, isIpv4, context)],
+            Ports = [.. ports],
+            Backends = [.. backends],
             Times = new ChangeTimes(ReadTriggerTime(metadata), context.Received),
-        });
+        };
+        return context.Good(slice) with { IsHollow = isHollow };
     }
 
     private static DateTimeOffset? ReadTriggerTime(JsonElement metadata) =>

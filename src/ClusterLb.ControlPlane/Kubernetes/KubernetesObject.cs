@@ -12,6 +12,9 @@ public sealed record KubernetesObject(string Kind, ObjectName Name, ReadOutcome 
     /// <summary>A <see cref="Service"/>, <see cref="BackendSlice"/> or <see cref="LocalNode"/>; null unless <see cref="ReadOutcome.Good"/>.</summary>
     public object? Value { get; init; }
 
+    /// <summary>It has ports or endpoints, but none of them can be used: another thing than a slice that has none.</summary>
+    public bool IsHollow { get; init; }
+
     /// <summary>What was refused, and why; a good object may have some.</summary>
     public ImmutableArray<ObjectProblem> Problems { get; init; } = [];
 

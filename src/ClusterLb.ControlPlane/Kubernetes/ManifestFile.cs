@@ -92,7 +92,14 @@ internal sealed class ManifestFile(string path)
     private void Add(Dictionary<(string, ObjectName), KubernetesObject> objects, KubernetesObject found, List<ObjectProblem> problems)
     {
         (string Kind, ObjectName Name) key = (found.Kind, found.Name);
-        KubernetesObject? served = found.Outcome != ReadOutcome.Bad ? found : Objects.GetValueOrDefault(key);
+        KubernetesObject? before = Objects.GetValueOrDefault(key);
+        bool isUsable = found.Outcome != ReadOutcome.Bad && (!found.IsHollow || before is null);
+        KubernetesObject? served = isUsable ? found : before;
+        if (!isUsable && before is not null)
+        {
+            problems.Add(new ObjectProblem(path, found.Kind, found.Name, "", "what the file held of it before is kept", ProblemEffect.TakenDifferently));
+        }
+
         if (served is not null && !objects.TryAdd(key, served))
         {
             problems.Add(new ObjectProblem(path, found.Kind, found.Name, "", "occurs twice in the file; the first one counts"));

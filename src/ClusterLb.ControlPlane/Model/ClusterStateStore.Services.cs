@@ -70,7 +70,7 @@ public sealed partial class ClusterStateStore
         {
             long now = _time.GetTimestamp();
             long received = change.Times.Received == 0 ? now : change.Times.Received;
-            _observed.Add(change with { Times = change.Times with { Received = received }, Queued = now });
+            _observed.Add(change with { Times = change.Times with { Received = received }, Queued = now, Paused = GC.GetTotalPauseDuration() });
         }
     }
 

@@ -15,6 +15,9 @@ internal sealed record ObservedChange(ObjectName ServiceName, ObjectName Object,
     /// <summary>When it was in the store, as <see cref="TimeProvider.GetTimestamp"/> counts.</summary>
     public long Queued { get; init; }
 
+    /// <summary>How long the runtime had stopped all threads to collect garbage until then.</summary>
+    public TimeSpan Paused { get; init; }
+
     /// <summary>The object is gone.</summary>
     public bool IsRemoval { get; init; }
 }

@@ -13,7 +13,7 @@ public sealed partial class ReconcileLoop
             long before = _reconciler.Writes;
             if (TrySyncService(service) && _observed.Remove(service, out List<ObservedChange>? observed))
             {
-                _trace?.AddWritten(observed, _reconciler.Writes - before, _reconciler.NewlyEligible);
+                _trace?.AddWritten(observed, _begun, _reconciler.Writes - before, _reconciler.NewlyEligible);
             }
         }
 
@@ -40,6 +40,7 @@ public sealed partial class ReconcileLoop
             if (Volatile.Read(ref _isPending))
             {
                 others -= _reconciler.Writes;
+                _begun = _time.GetTimestamp();
                 TakeChanges();
                 WriteTaken();
                 others += _reconciler.Writes;

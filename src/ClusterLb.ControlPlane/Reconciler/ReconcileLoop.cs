@@ -46,6 +46,7 @@ public sealed partial class ReconcileLoop : IDisposable
     private bool _hadChanges; // the last sync
     private int _resyncRequested;
     private long _lastResync;
+    private long _begun; // when the changes that are being written were taken
     private TimeSpan _resyncDuration;
 
     /// <summary>Adopts what the maps hold; nothing is written before the first sync.</summary>
@@ -220,7 +221,7 @@ public sealed partial class ReconcileLoop : IDisposable
 
     private void Sync()
     {
-        long start = _time.GetTimestamp();
+        long start = _begun = _time.GetTimestamp();
         _hadChanges = false;
         _resyncDue |= Interlocked.Exchange(ref _resyncRequested, 0) == 1;
         bool isSynced;

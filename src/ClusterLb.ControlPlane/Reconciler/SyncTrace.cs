@@ -73,9 +73,14 @@ public sealed class SyncTrace(AwaitedBackends? awaited = null, TimeProvider? tim
     }
 
     /// <summary>Changes of one service were written, together.</summary>
-    internal void AddWritten(IReadOnlyList<ObservedChange> changes, long writes, IReadOnlyList<ServingKey> newlyEligible)
+    /// <param name="changes">Which.</param>
+    /// <param name="begun">When the sync that wrote them began.</param>
+    /// <param name="writes">Entries written or deleted.</param>
+    /// <param name="newlyEligible">The backends that are awaited.</param>
+    internal void AddWritten(IReadOnlyList<ObservedChange> changes, long begun, long writes, IReadOnlyList<ServingKey> newlyEligible)
     {
         long written = _time.GetTimestamp();
+        TimeSpan paused = GC.GetTotalPauseDuration();
         DateTimeOffset now = _time.GetUtcNow();
         var added = new TracedChange[changes.Count];
         lock (_lock)
@@ -86,6 +91,8 @@ public sealed class SyncTrace(AwaitedBackends? awaited = null, TimeProvider? tim
             {
                 added[i] = Trace(changes[i], written, now) with
                 {
+                    WaitMs = Milliseconds(changes[i].Queued, begun),
+                    GcMs = (paused - changes[i].Paused).TotalMilliseconds,
                     Number = _count + 1,
                     Writes = writes,
                     FirstPacket = isAwaited ? FirstPacket.Awaited : FirstPacket.None,

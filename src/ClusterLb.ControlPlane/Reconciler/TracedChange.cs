@@ -41,6 +41,12 @@ public sealed record TracedChange
     /// <summary>Write: from the queue until its last map entry was written. With it the time that changes wait for each other.</summary>
     public double WriteMs { get; init; }
 
+    /// <summary>Of <see cref="WriteMs"/>: until the sync began that wrote it.</summary>
+    public double WaitMs { get; init; }
+
+    /// <summary>Of <see cref="WriteMs"/>: how long the runtime stopped all threads to collect garbage.</summary>
+    public double GcMs { get; init; }
+
     /// <summary>Packet: from the last map entry to the first new flow that chose a backend which the change made eligible.</summary>
     public double? PacketMs { get; init; }
 

@@ -18,7 +18,7 @@ public sealed partial class FlowTables : IDisposable
     private const string Affinity4Name = "affinity4";
     private const string Affinity6Name = "affinity6";
 
-    // Looked at for every place that the flows' sweep looks at: entries live for hours, and nobody waits for their places.
+    // Places of flows that are looked at for every place of a pin: pins live for hours, and nobody waits for their places.
     private const int SweepsPerAffinitySweep = 16;
 
     private readonly ConntrackTable<FlowKey4> _ipv4;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 
 namespace ClusterLb.Dataplane.Maps;
 
@@ -87,7 +88,7 @@ internal sealed partial class HashMap<TKey, TValue>
             bool isKey = IsKey(ref start, key);
             if (isKey)
             {
-                Unsafe.CopyBlockUnaligned(ref bytes[0], ref Unsafe.Add(ref start, TailOffset + offset), (uint)bytes.Length);
+                Unsafe.CopyBlockUnaligned(ref MemoryMarshal.GetReference(bytes), ref Unsafe.Add(ref start, TailOffset + offset), (uint)bytes.Length);
             }
 
             if (!_isOutside)
@@ -115,14 +116,14 @@ internal sealed partial class HashMap<TKey, TValue>
     }
 
     private bool HasTail(uint place, ReadOnlySpan<byte> tail) => tail.IsEmpty
-        || System.Runtime.InteropServices.MemoryMarshal.CreateReadOnlySpan(ref Unsafe.Add(ref Place(place), TailOffset), tail.Length).SequenceEqual(tail);
+        || MemoryMarshal.CreateReadOnlySpan(ref Unsafe.Add(ref Place(place), TailOffset), tail.Length).SequenceEqual(tail);
 
     /// <summary>Only while the generation of the place is odd.</summary>
     private static void WriteTail(ref byte start, ReadOnlySpan<byte> tail)
     {
         if (!tail.IsEmpty)
         {
-            Unsafe.CopyBlockUnaligned(ref Unsafe.Add(ref start, TailOffset), ref System.Runtime.InteropServices.MemoryMarshal.GetReference(tail), (uint)tail.Length);
+            Unsafe.CopyBlockUnaligned(ref Unsafe.Add(ref start, TailOffset), ref MemoryMarshal.GetReference(tail), (uint)tail.Length);
         }
     }
 }

@@ -139,12 +139,7 @@ public sealed class TunWorker
 
         _slots.GoOffline(_number);
 
-        _device.Send(_batch);
-        for (int failures = _batch.SendFailures; failures > 0; failures--)
-        {
-            _counters.CountReason(DropReason.WriteFailed, isReply: false); // which of the batch it was is not known
-        }
-
+        Send();
         if (_trace.HasListener(nowNs))
         {
             Trace(nowNs);
@@ -175,7 +170,16 @@ public sealed class TunWorker
         }
 
         _slots.GoOffline(_number);
+        Send();
+    }
+
+    private void Send()
+    {
         _device.Send(_batch);
+        for (int failures = _batch.SendFailures; failures > 0; failures--)
+        {
+            _counters.CountReason(DropReason.WriteFailed, isReply: false); // which of the batch it was is not known
+        }
     }
 
     private void Trace(long nowNs)
@@ -220,7 +224,7 @@ public sealed class TunWorker
             _batch.Decide(_batch.Count - 1);
         }
 
-        _device.Send(_batch);
+        Send();
     }
 
     private long NowNs() => (long)(_time.GetTimestamp() * _nanosecondsPerTick);

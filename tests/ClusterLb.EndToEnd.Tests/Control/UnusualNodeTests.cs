@@ -57,6 +57,20 @@ public sealed class UnusualNodeTests : IAsyncLifetime
     }
 
     [LabFact]
+    public async Task A_node_without_an_address_is_told_until_it_has_one()
+    {
+        Tool.Run("ip", ["-n", Agent.Namespace.Name, "addr", "flush", "dev", "eth0", "scope", "global"]);
+        await CleanupTests.StartAsync(Agent);
+        await Eventually.IsAsync(Doctor, () => Doctor().Contains("this node has no address", StringComparison.Ordinal));
+
+        Tool.Run("ip", ["-n", Agent.Namespace.Name, "addr", "add", "172.31.0.11/24", "dev", "eth0"]);
+        await Eventually.IsAsync(Doctor, () => !Doctor().Contains("this node has no address", StringComparison.Ordinal));
+        await Eventually.IsAsync("it serves", async () => (await ConnectAsync("node-a", ipv6: false)).Failure.Length == 0);
+
+        string Doctor() => Tool.Try("nsenter", [$"--net={Agent.Namespace.Path}", .. _lab.Program, "doctor", "--state-dir", Agent.StateDirectory]).Output;
+    }
+
+    [LabFact]
     public async Task The_source_address_of_the_node_follows_its_addresses()
     {
         await CleanupTests.StartAsync(Agent);

@@ -18,6 +18,13 @@ internal sealed class SteeringCheck : ICheck
                 : Finding.Failed(node.RecordProblem, "it is not known what was installed, nor what was there before", "start the agent: it takes over what it finds");
         }
 
+        if (node.Agent?.Steering is { Installed: true, Ipv4Address.Length: 0, Ipv6Address.Length: 0 })
+        {
+            return Finding.Failed(
+                "this node has no address but those of loopback and of its links", "no service traffic is steered: nothing could come back",
+                "give it one; the agent follows at once");
+        }
+
         string[] missing = [.. Missing(record)];
         if (missing.Length == 0 && node.Agent?.Steering.Contested is { Length: > 0 } contested)
         {

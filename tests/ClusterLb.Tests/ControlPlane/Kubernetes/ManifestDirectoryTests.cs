@@ -83,6 +83,35 @@ public sealed class ManifestDirectoryTests : IDisposable
         Assert.Equal(file.EndsWith("json", StringComparison.Ordinal), Find("web") is not null); // an empty file is valid YAML, not JSON
     }
 
+    [Theory]
+    [InlineData("80", "10.244.1.5", "80800", "10.244.1.5")]
+    [InlineData("80", "10.244.1.5", "80", "10.244.1.500")]
+    public void A_slice_of_which_nothing_can_be_used_any_more_stays_as_it_was(string port, string address, string badPort, string badAddress)
+    {
+        Write("a.yaml", Slice(port, address));
+        Scan();
+        Write("a.yaml", Slice(badPort, badAddress));
+        Scan();
+
+        BackendSlice slice = Assert.Single(_store.Get(new ObjectName("default", "web")).Slices);
+        Assert.Equal((80, address), (slice.Ports[0].Port, slice.Backends[0].Address.ToString()));
+        Assert.Contains(_store.Problems, problem => problem.Reason == "what the file held of it before is kept");
+
+        Write("a.yaml", Slice("81", address));
+        Scan();
+        Assert.Equal(81, Assert.Single(_store.Get(new ObjectName("default", "web")).Slices).Ports[0].Port);
+        Assert.Empty(_store.Problems);
+
+        static string Slice(string port, string address) => $$$"""
+            kind: EndpointSlice
+            apiVersion: discovery.k8s.io/v1
+            metadata: {name: web-1, labels: {kubernetes.io/service-name: web}}
+            addressType: IPv4
+            ports: [{name: "", port: {{{port}}}}]
+            endpoints: [{addresses: [{{{address}}}]}]
+            """;
+    }
+
     [Fact]
     public void No_mutation_of_a_manifest_ends_the_reading_of_the_others()
     {

@@ -117,6 +117,19 @@ public sealed class SyncTraceTests : IDisposable
     }
 
     [Fact]
+    public void Of_the_writing_is_told_what_was_waiting_and_what_garbage_collection()
+    {
+        Put(_time.GetTimestamp(), null, "10.244.1.1", "10.244.1.2");
+        GC.Collect();
+        Pass(250);
+        _loop.SyncNow();
+
+        TracedChange change = Assert.Single(_trace.Changes);
+        Assert.Equal((250.0, 250.0), (change.WaitMs, change.WriteMs)); // of a clock that stands still while it is written
+        Assert.True(change.GcMs > 0, "no garbage was collected");
+    }
+
+    [Fact]
     public void Changes_that_are_written_together_keep_their_own_times()
     {
         Put(_time.GetTimestamp(), null, "10.244.1.1", "10.244.1.2");

@@ -10,7 +10,7 @@ public sealed class NativeReaderTests : IDisposable
 {
     private readonly MapStage _stage = new();
     private readonly DirectoryInfo _build = Directory.CreateTempSubdirectory("clusterlb-native-"); // /dev/shm may be noexec
-    private readonly string? _program;
+    private readonly string _program;
 
     public NativeReaderTests() => _program = Compile();
 
@@ -20,7 +20,7 @@ public sealed class NativeReaderTests : IDisposable
         _build.Delete(recursive: true);
     }
 
-    [Fact]
+    [CompilerFact]
     public void C_finds_frontends_slots_and_backends()
     {
         using SharedLbMaps maps = SharedLbMaps.OpenForWriting(_stage.Directory, LbMapCapacities.Small, _ => { });
@@ -45,7 +45,7 @@ public sealed class NativeReaderTests : IDisposable
         AssertPrints("other keys or values\n", "check", "backends4");
     }
 
-    [Fact]
+    [CompilerFact]
     public void C_reads_every_other_map()
     {
         using SharedLbMaps maps = SharedLbMaps.OpenForWriting(_stage.Directory, LbMapCapacities.Small, _ => { });
@@ -72,14 +72,9 @@ public sealed class NativeReaderTests : IDisposable
         AssertPrints("default/web:http\n", "name", "3");
     }
 
-    [Fact]
+    [CompilerFact]
     public void C_never_sees_a_torn_or_recycled_entry_while_C_sharp_writes()
     {
-        if (_program is null)
-        {
-            return;
-        }
-
         using var map = HashMap<ulong, LinearValue>.OpenForWriting(
             _stage.Directory, HashMap<ulong, LinearValue>.Spec("test", 512), Epochs.None, out _);
         using Process reader = Start(_stage.Directory, "race", "2000000");
@@ -119,11 +114,6 @@ public sealed class NativeReaderTests : IDisposable
 
     private void AssertPrints(string want, params string[] arguments)
     {
-        if (_program is null)
-        {
-            return;
-        }
-
         using Process process = Start([Path.Combine(_stage.Directory, SharedLbMaps.DirectoryName), .. arguments]);
         string got = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
@@ -132,20 +122,10 @@ public sealed class NativeReaderTests : IDisposable
     }
 
     private Process Start(params string[] arguments) =>
-        Process.Start(new ProcessStartInfo(_program!, arguments) { RedirectStandardOutput = true, UseShellExecute = false })!;
+        Process.Start(new ProcessStartInfo(_program, arguments) { RedirectStandardOutput = true, UseShellExecute = false })!;
 
-    /// <summary>Null, after saying why, on a machine without a C compiler.</summary>
-    private string? Compile()
+    private string Compile()
     {
-        string? compiler = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':')
-            .SelectMany(directory => new[] { Path.Combine(directory, "cc"), Path.Combine(directory, "gcc") })
-            .FirstOrDefault(File.Exists);
-        if (compiler is null)
-        {
-            Console.WriteLine("skipped: the C reader of maps, because there is neither cc nor gcc (apt-get install gcc)");
-            return null;
-        }
-
         string shim = Path.Combine(Repository.Root, "native-shim");
         string program = Path.Combine(_build.FullName, "maps_test");
         string[] arguments =
@@ -153,7 +133,7 @@ public sealed class NativeReaderTests : IDisposable
             "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror", $"-I{shim}/include", $"-I{shim}/maps",
             $"{shim}/maps/clusterlb_map_reader.c", $"{shim}/tests/maps_test.c", "-o", program,
         ];
-        var start = new ProcessStartInfo(compiler, arguments) { RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo(CompilerFactAttribute.Compiler!, arguments) { RedirectStandardError = true, UseShellExecute = false };
         using Process build = Process.Start(start)!;
         string errors = build.StandardError.ReadToEnd();
         build.WaitForExit();

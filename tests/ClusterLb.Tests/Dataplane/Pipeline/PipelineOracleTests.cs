@@ -196,7 +196,7 @@ public sealed class PipelineOracleTests
             string[] chosen = _random.Next(6) == 0 ? [] : [.. all.Where(_ => _random.Next(2) == 0)];
             if ((flags & ServiceFlags.TwoScopes) != ServiceFlags.None)
             {
-                ServiceFlags exist = all.Length > 0 ? ServiceFlags.EndpointsExist : ServiceFlags.None;
+                ServiceFlags exist = chosen.Length > 0 || _random.Next(2) == 0 ? ServiceFlags.EndpointsExist : ServiceFlags.None;
                 lb.WithScope(frontend, LookupScope.Internal, flags | exist, chosen);
                 lb.WithScope(frontend, LookupScope.External, flags | exist, [.. chosen.Take(_random.Next(2))]);
             }
