@@ -26,8 +26,10 @@ internal sealed partial class HashMap<TKey, TValue>
 
     /// <summary>Inserts or replaces, with what lies behind the value.</summary>
     /// <inheritdoc cref="Update(in TKey, in TValue)"/>
+    /// <exception cref="ArgumentOutOfRangeException">The tail is not as long as this map's are.</exception>
     public MapResult Update(in TKey key, in TValue value, ReadOnlySpan<byte> tail)
     {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(tail.Length, TailLength, nameof(tail));
         PlacePool pool = Pool;
         ulong hash = SeededHash.Of(key, _seed0, _seed1);
         uint tag = (uint)(hash >> 32);
