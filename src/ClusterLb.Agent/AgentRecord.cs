@@ -61,7 +61,11 @@ public sealed record AgentRecord
         {
             return null;
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException)
+        catch (UnauthorizedAccessException e)
+        {
+            throw new AgentException($"Cannot read {path}: {e.Message.TrimEnd('.')}. Run this as root, or as the user of the agent.", e);
+        }
+        catch (Exception e) when (e is JsonException or IOException)
         {
             throw new AgentException($"Cannot read {path}: {e.Message} It only remembers how the agent was started: delete it to go on.", e);
         }

@@ -216,7 +216,6 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
             _log.LogWarning("{Warning}", warning);
         }
 
-        OomScore.Set(_options.OomScoreAdj, _log);
         uint? group = FindGroup();
         _steering = new NodeSteering(directory, _loggers.CreateLogger<NodeSteering>());
         _steering.Claim(_options.Tun.Name, _options.Steering);
@@ -226,6 +225,7 @@ public sealed partial class NodeAgent : IHostedService, IDisposable
         }
 
         AgentRecord.Of(_options, _startedAt).Save(directory);
+        OomScore.Set(_options.OomScoreAdj, _log); // what refuses to start says only why; the dataplane inherits it
 
         _maps = SharedLbMaps.OpenForWriting(directory, _options.Maps, warning => _log.LogWarning("Maps were not as this agent needs them {Warning}", warning));
         Undo(() => _maps.Dispose());

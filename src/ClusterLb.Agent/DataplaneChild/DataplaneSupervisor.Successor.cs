@@ -177,6 +177,7 @@ public sealed partial class DataplaneSupervisor
             if (status.IsSuccessor && status.Build == DataplaneProcess.Build && status.Estate == estate)
             {
                 _successorPid = status.Pid;
+                _launcher.PrepareSuccessor(status.Pid); // the agent before may have died before it did
                 _log.LogInformation("Process {Pid} goes on being ready to serve should the dataplane end.", status.Pid);
                 return link;
             }

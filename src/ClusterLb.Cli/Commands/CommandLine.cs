@@ -111,7 +111,7 @@ internal static class CommandLine
             terminal.Error.WriteLine(e);
         }
 
-        return ExitStatus.Failure;
+        return e is CommandException { IsUsage: true } ? ExitStatus.Usage : ExitStatus.Failure;
     }
 
     private static string OneLine(string message) => string.Join(' ', message.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));

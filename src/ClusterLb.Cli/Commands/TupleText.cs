@@ -19,7 +19,7 @@ internal static class TupleText
         (IpAddr to, ushort? toPort) = ParseEnd(destination);
         if (from.IsIpv4 != to.IsIpv4)
         {
-            throw new CommandException($"cannot explain {source} to {destination}", "one is IPv4, the other IPv6");
+            throw NotUnderstood($"{source} to {destination}", "one is IPv4, the other IPv6");
         }
 
         IpProtocol parsed = ParseProtocol(protocol, from.IsIpv4);
@@ -29,8 +29,8 @@ internal static class TupleText
             return new FlowTuple(from, to, identifier, identifier, parsed);
         }
 
-        return new FlowTuple(from, to, fromPort ?? AnyClientPort, toPort ?? throw new CommandException(
-            $"cannot explain a connection to {destination}", "the port is missing", "write ADDRESS:PORT, for IPv6 [ADDRESS]:PORT"), parsed);
+        return new FlowTuple(from, to, fromPort ?? AnyClientPort, toPort ?? throw NotUnderstood(
+            $"a connection to {destination}", "the port is missing", "write ADDRESS:PORT, for IPv6 [ADDRESS]:PORT"), parsed);
     }
 
     private static IpProtocol ParseProtocol(string text, bool isIpv4) => text.ToLowerInvariant() switch
@@ -39,7 +39,7 @@ internal static class TupleText
         "udp" => IpProtocol.Udp,
         "sctp" => IpProtocol.Sctp,
         "icmp" or "icmpv6" => isIpv4 ? IpProtocol.Icmp : IpProtocol.IcmpV6,
-        _ => throw new CommandException($"cannot explain protocol '{text}'", "it is not tcp, udp, sctp or icmp"),
+        _ => throw NotUnderstood($"protocol '{text}'", "it is not tcp, udp, sctp or icmp"),
     };
 
     private static (IpAddr Address, ushort? Port) ParseEnd(string text)
@@ -54,12 +54,14 @@ internal static class TupleText
         bool isBracketed = address.StartsWith('[') && address.EndsWith(']');
         if (colon < 0 || !IpAddr.TryParse(isBracketed ? address[1..^1] : address, out IpAddr parsed) || parsed.IsIpv4 == isBracketed)
         {
-            throw new CommandException(
-                $"cannot explain '{text}'", "it is not an IP address with a port", "write 10.96.0.10:80 or [fd00:96::10]:80");
+            throw NotUnderstood($"'{text}'", "it is not an IP address with a port", "write 10.96.0.10:80 or [fd00:96::10]:80");
         }
 
         return ushort.TryParse(text.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port)
             ? (parsed, port)
-            : throw new CommandException($"cannot explain '{text}'", "the port is not a number from 0 to 65535");
+            : throw NotUnderstood($"'{text}'", "the port is not a number from 0 to 65535");
     }
+
+    private static CommandException NotUnderstood(string what, string why, string remedy = "") =>
+        new($"cannot explain {what}", why, remedy) { IsUsage = true };
 }

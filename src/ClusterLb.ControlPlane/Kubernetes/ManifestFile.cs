@@ -52,13 +52,21 @@ internal sealed class ManifestFile(string path)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or YamlException or JsonException or DecoderFallbackException)
         {
-            string where = e is YamlException yaml ? $"line {yaml.Start.Line}, column {yaml.Start.Column}: " : "";
+            (string where, string why) = e switch
+            {
+                YamlException yaml => ($"line {yaml.Start.Line}, column {yaml.Start.Column}: ", e.Message),
+                JsonException { LineNumber: { } line, BytePositionInLine: { } at } => ($"line {line + 1}, byte {at + 1}: ", WithoutPlace(e.Message)),
+                _ => ("", e.Message),
+            };
             string kept = Objects.Count > 0 ? " What it held before is kept." : "";
-            Problems = [new ObjectProblem(path, "", default, "", $"cannot be read: {where}{e.Message.TrimEnd('.')}.{kept}")];
+            Problems = [new ObjectProblem(path, "", default, "", $"cannot be read: {where}{why.TrimEnd('.')}.{kept}")];
         }
 
         return true;
     }
+
+    /// <summary>The reader of JSON says the place, too, and counts from 0.</summary>
+    private static string WithoutPlace(string message) => message.Split(" LineNumber: ")[0];
 
     /// <summary>Opens the file; null if it has no bytes. A pipe has none either, and opening one would wait for ever.</summary>
     private FileStream? Open()

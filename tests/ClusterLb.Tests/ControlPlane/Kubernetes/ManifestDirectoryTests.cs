@@ -76,6 +76,8 @@ public sealed class ManifestDirectoryTests : IDisposable
         ObjectProblem problem = Assert.Single(_store.Problems);
         Assert.EndsWith(file, problem.Origin);
         Assert.Contains("cannot be read", problem.Reason);
+        Assert.Equal(file.EndsWith("json", StringComparison.Ordinal), problem.Reason.Contains("cannot be read: line 1, byte 19: ", StringComparison.Ordinal));
+        Assert.DoesNotContain("LineNumber", problem.Reason);
 
         Write(file, "");
         Scan();
