@@ -34,16 +34,16 @@ internal static class EndpointSliceReader
         }
 
         bool isIpv4 = addressType.ValueEquals("IPv4");
-        BackendPort[] ports = [.. ReadPorts(item, context)];
-        Backend[] backends = [.. ReadBackends(item, isIpv4, context)];
+        ImmutableArray<BackendPort> ports = [.. ReadPorts(item, context)];
+        ImmutableArray<Backend> backends = [.. ReadBackends(item, isIpv4, context)];
         bool isHollow = (ports.Length == 0 && item.Items("ports").Any()) || (backends.Length == 0 && item.Items("endpoints").Any());
         var slice = new BackendSlice
         {
             Name = context.Name,
             Service = new ObjectName(context.Name.Namespace, service),
             IsIpv4 = isIpv4,
-            Ports = [.. ports],
-            Backends = [.. backends],
+            Ports = ports,
+            Backends = backends,
             Times = new ChangeTimes(ReadTriggerTime(metadata), context.Received),
         };
         return context.Good(slice) with { IsHollow = isHollow };
